@@ -1,0 +1,1 @@
+"""What differs from one exchange to the next; pure."""

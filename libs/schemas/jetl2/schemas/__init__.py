@@ -1,0 +1,1 @@
+"""The contract between packages: records, topics, wire forms, lake layout."""
