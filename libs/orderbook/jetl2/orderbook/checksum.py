@@ -1,0 +1,46 @@
+"""Checksums that exchanges send over the top of a book, computed from integer levels."""
+
+import zlib
+from collections.abc import Callable
+from itertools import zip_longest
+
+from jetl2.orderbook.book import Book
+from jetl2.schemas.decimals import render
+from jetl2.schemas.records import BookDelta
+
+# The sum that the exchange must have sent with this record, whose levels the book already holds
+Checksum = Callable[[Book, BookDelta], int]
+
+KRAKEN_DEPTH = 10
+OKX_DEPTH = 25
+
+
+def kraken(book: Book, record: BookDelta) -> int:  # noqa: ARG001 - the form of every checksum
+    """CRC-32 of ten asks, then ten bids; each number without its dot and its leading zeros.
+
+    A number at the precision of its pair is then just its mantissa.
+
+    Source: https://docs.kraken.com/api/docs/guides/spot-ws-book-v2 (read 2026-11-22).
+    """
+    bids, asks = book.top(KRAKEN_DEPTH)
+    text = "".join([f"{price}{size}" for price, size in asks + bids])
+    return zlib.crc32(text.encode())
+
+
+def okx(book: Book, record: BookDelta) -> int:  # noqa: ARG001
+    """Signed CRC-32 of 25 levels, bid and ask by turns, "price:size" joined by colons.
+
+    The numbers as sent; OKX sends the shortest form (shown by every sum of the recorded sessions).
+
+    Source: OKX v5 "books" channel as it was until June 2026 (read 2026-11-22).
+    """
+    bids, asks = book.top(OKX_DEPTH)
+    price_exponent, size_exponent = book.price_exponent, book.size_exponent
+    parts = [
+        f"{render(level[0], price_exponent)}:{render(level[1], size_exponent)}"
+        for pair in zip_longest(bids, asks)
+        for level in pair
+        if level is not None
+    ]
+    unsigned = zlib.crc32(":".join(parts).encode())
+    return unsigned - (1 << 32) if unsigned >= 1 << 31 else unsigned
