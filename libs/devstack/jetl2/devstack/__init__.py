@@ -1,0 +1,1 @@
+"""The real components on one machine, for `make demo` and integration tests."""

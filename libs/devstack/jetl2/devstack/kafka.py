@@ -1,0 +1,127 @@
+"""A real Kafka broker: one KRaft node on loopback, its data in a folder of its own."""
+
+import base64
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from jetl2.devstack import downloads
+from jetl2.devstack.errors import ProcessError
+from jetl2.devstack.process import Process, free_ports, running, wait_until
+
+_JVM = ["-Xms256m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"]
+_SINGLE_NODE = {
+    "process.roles": "broker,controller",
+    "node.id": "1",
+    "controller.listener.names": "CONTROLLER",
+    "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+    "offsets.topic.replication.factor": "1",
+    "offsets.topic.num.partitions": "4",
+    "transaction.state.log.replication.factor": "1",
+    "transaction.state.log.min.isr": "1",
+    "transaction.state.log.num.partitions": "4",
+    "share.coordinator.state.topic.replication.factor": "1",
+    "share.coordinator.state.topic.min.isr": "1",
+    "group.initial.rebalance.delay.ms": "0",
+    # A wrong topic name must be an error, not a topic with one partition
+    "auto.create.topics.enable": "false",
+    "log.cleaner.dedupe.buffer.size": "8388608",
+    "log.cleaner.threads": "1",
+    "num.io.threads": "2",
+    "num.network.threads": "2",
+    "background.threads": "2",
+}
+_LOG4J = """<?xml version="1.0"?>
+<Configuration status="warn"><Appenders><Console name="out" target="SYSTEM_OUT">
+<PatternLayout pattern="%d %p %c: %m%n"/></Console></Appenders>
+<Loggers><Root level="warn"><AppenderRef ref="out"/></Root></Loggers></Configuration>
+"""
+
+
+class Broker(NamedTuple):
+    """A broker that answers."""
+
+    bootstrap_servers: str
+    process: Process
+
+
+@contextmanager
+def broker(folder: Path | None = None, *, port: int = 0) -> Iterator[Broker]:
+    """Run a broker for the length of the block.
+
+    Args:
+        folder: Data, configuration and log; a second run there finds the data of the first. None:
+            a temporary folder, removed at the end.
+        port: 0 takes a free one.
+
+    Raises:
+        ProcessError: It did not start; the message ends with its log.
+    """
+    if folder is None:
+        with tempfile.TemporaryDirectory(prefix="jetl2-kafka-") as name:
+            with broker(Path(name), port=port) as running_broker:
+                yield running_broker
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    client_port, controller_port = free_ports(2)
+    client_port = port or client_port
+    settings = folder / "server.properties"
+    settings.write_text(_properties(folder / "data", client_port, controller_port))
+    (folder / "log4j2.xml").write_text(_LOG4J)
+    log = folder / "kafka.log"
+    classpath = ":".join(str(jar) for jar in downloads.jars(downloads.KAFKA))
+    logging = f"-Dlog4j2.configurationFile={folder / 'log4j2.xml'}"
+    java = [downloads.java(), *_JVM, logging, "-cp", classpath]
+    if not (folder / "data" / "meta.properties").exists():
+        tool = [*java, "kafka.tools.StorageTool", "format", "-c", str(settings)]
+        with running("kafka format", [*tool, "-t", _cluster_id()], log=log) as format_run:
+            if format_run.wait(60):
+                message = "Kafka's storage could not be formatted"
+                raise ProcessError(message, log)
+    with running("kafka", [*java, "kafka.Kafka", str(settings)], log=log) as process:
+        servers = f"127.0.0.1:{client_port}"
+        admin = AdminClient({"bootstrap.servers": servers, "log_level": 0})
+        wait_until(lambda: _answers(admin), "kafka answers", timeout_s=90, processes=[process])
+        yield Broker(servers, process)
+
+
+def create_topics(
+    bootstrap_servers: str, partitions: dict[str, int], config: dict[str, str]
+) -> None:
+    """Create topics, name -> partitions; those that exist stay as they are."""
+    admin = AdminClient({"bootstrap.servers": bootstrap_servers})
+    existing = admin.list_topics(timeout=10).topics
+    new = [
+        NewTopic(name, num_partitions=count, replication_factor=1, config=config)
+        for name, count in partitions.items()
+        if name not in existing
+    ]
+    for created in admin.create_topics(new).values() if new else ():
+        created.result()
+
+
+def _properties(data: Path, port: int, controller_port: int) -> str:
+    settings = _SINGLE_NODE | {
+        "log.dirs": str(data),
+        "listeners": f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}",
+        "advertised.listeners": f"PLAINTEXT://127.0.0.1:{port}",
+        "controller.quorum.voters": f"1@127.0.0.1:{controller_port}",
+    }
+    return "".join(f"{name}={value}\n" for name, value in settings.items())
+
+
+def _cluster_id() -> str:
+    return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+
+
+def _answers(admin: AdminClient) -> bool:
+    try:
+        return bool(admin.list_topics(timeout=1).brokers)
+    except KafkaException:
+        return False

@@ -1,0 +1,1 @@
+"""For tests only: strategies, reference implementations, real components."""

@@ -1,0 +1,3 @@
+"""The real components for every test of this folder."""
+
+pytest_plugins = ["jetl2.testkit.broker"]
