@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from jetl2.orderbook import checksum, sequence
+from jetl2.orderbook.checksum import Checksum
+from jetl2.orderbook.sequence import Rule
 from jetl2.schemas.records import BookDelta, MarketRecord
 
 Frame = Any  # a decoded JSON document
@@ -121,6 +122,8 @@ class Exchange:
         decode: raw payload -> frame.
         rule: How deltas must follow each other.
         checksum: (book, record) -> the sum that the exchange must have sent; None where it has none.
+        depths: Depths that a book can be subscribed at, ascending, where we must cut it to that depth
+            ourselves after each delta; empty where the exchange removes levels itself.
         connection_seq: frame -> number in the connection-wide counter; None where there is none.
         since, until: Dates (YYYY-MM-DD) between which this protocol is spoken; "" is open.
     """
@@ -135,8 +138,9 @@ class Exchange:
     classify: Callable[[bytes], Sequence[Address]]
     parse: Callable[[Frame], Iterable[MarketRecord | Book]]
     decode: Callable[[bytes], Frame] = decode_json
-    rule: sequence.Rule
-    checksum: checksum.Checksum | None = None
+    rule: Rule
+    checksum: Checksum | None = None
+    depths: Sequence[int] = ()
     connection_seq: Callable[[Frame], int | None] | None = None
     snapshot: RestSnapshot | None = None
     instruments: Instruments
