@@ -1,0 +1,124 @@
+"""BUILD macros: one call states what a package is, its version, and what it may import."""
+
+_NAMESPACE = "jetl2"
+
+
+def package(
+    name,
+    version,
+    description,
+    imports=(),
+    below=(),
+    wheels=(),
+    layers=(),
+    scanned=(),
+    scripts=None,
+    kind="library",
+):
+    """Declare one independently versioned package in the folder of this BUILD file.
+
+    Args:
+        name: The package's folder and its module under `jetl2`.
+        version: Its version, the only place where it stands.
+        description: One sentence, for the wheel.
+        imports: Folders of the packages that its modules may import.
+        below: Folders of packages that those need in turn; only PEX files ask for them.
+        wheels: Third-party distributions that its modules may import.
+        layers: What some files may import, narrower: (files, the package's files, wheels).
+        scanned: Folders whose modules are found at run time, so that no import names them.
+        scripts: Console scripts of the wheel: name -> "module:function".
+        kind: "library", "service" (PEX that runs `__main__`), "job" (PEX that Spark runs
+            `main.py` with), or "development" (never released, imported by tests only).
+    """
+    inside = f"{_NAMESPACE}/{name}"
+    here = f"/{inside}"
+    outside = [f"//{folder}/{_NAMESPACE}/**" for folder in imports]
+    own = ["/:resources", *(f"/:{folder}" for folder in scanned)]
+    third_party = lambda names: [f"//3rdparty/python#{wheel}" for wheel in names]  # noqa: E731
+    testkit = "//libs/testkit/**"
+
+    __dependencies_rules__(  # noqa: F821
+        *(
+            (f"{here}/{files}", [f"{here}/{f}" for f in allowed], own, outside, third_party(names), "!*")
+            for files, allowed, names in layers
+        ),
+        (f"{here}/**", f"{here}/**", own, outside, third_party(wheels), "!*"),
+        ("/tests/**", "/**", outside, testkit, "//3rdparty/**", "!*"),
+        ("*", "*"),
+    )
+    __dependents_rules__(  # noqa: F821
+        ("/tests/**", "/**", "!*"),
+        # Development packages are seen by tests and by each other
+        *([("*", "//libs/*/tests/**", "//services/*/tests/**", "//jobs/*/tests/**", "/**", "!*")] if kind == "development" else []),
+        ("*", "*"),
+    )
+
+    python_sources(  # noqa: F821
+        name="src",
+        sources=[
+            f"{inside}/**/*.py",
+            f"{inside}/**/*.pyi",
+            *(f"!{inside}/{folder}/[!_]*.py" for folder in scanned),
+        ],
+        dependencies=[":resources"],
+        overrides={
+            f"{inside}/{folder}/__init__.py": {"dependencies": [f":{folder}"]} for folder in scanned
+        },
+    )
+    for folder in scanned:
+        python_sources(name=folder, sources=[f"{inside}/{folder}/[!_]*.py"])  # noqa: F821
+    resources(  # noqa: F821
+        name="resources",
+        sources=[f"{inside}/**/{pattern}" for pattern in ("py.typed", "*.avsc", "*.proto", "*.jsonl", "*.json", "*.txt", "*.xml")],
+    )
+
+    # Spark brings pyspark itself; what needs it at run time is tested under Spark, in tests/integration
+    without = ["!!//3rdparty:python#pyspark"] if kind == "job" else []
+    python_tests(  # noqa: F821
+        name="tests",
+        sources=["tests/**/test_*.py", "!tests/integration/**"],
+        dependencies=[":fixtures", *without],
+        timeout=300,
+    )
+    python_test_utils(  # noqa: F821
+        name="test_utils",
+        sources=["tests/**/*.py", "!tests/**/test_*.py", "!tests/integration/**"],
+    )
+    resources(name="fixtures", sources=["tests/**/*", "!tests/**/*.py", "README.md", "CHANGELOG.md"])  # noqa: F821
+
+    if kind == "development":
+        return
+    python_distribution(  # noqa: F821
+        name="dist",
+        dependencies=[":src", *without],
+        provides=python_artifact(  # noqa: F821
+            name=f"{_NAMESPACE}-{name}", version=version, description=description
+        ),
+        long_description_path=f"{build_file_dir()}/README.md",  # noqa: F821
+        entry_points={"console_scripts": {script: f"{_NAMESPACE}.{name}.{function}" for script, function in (scripts or {}).items()}},
+    )
+    parts = [":dist", *(f"{folder}:dist" for folder in (*imports, *below))]
+    if kind == "service":
+        pex_binary(  # noqa: F821
+            name="pex",
+            entry_point=f"{inside}/__main__.py",
+            dependencies=parts,
+            output_path=f"{name}.pex",
+        )
+    if kind == "job":
+        # An interpreter with the packages, for PYSPARK_PYTHON: with an entry point it would start
+        # itself again for each worker; and Spark offers pyspark by PYTHONPATH
+        pex_binary(  # noqa: F821
+            name="pex",
+            dependencies=[*parts, *without],
+            inherit_path="fallback",
+            output_path=f"{name}.pex",
+        )
+        files(name="main", sources=["main.py"])  # noqa: F821
+        archive(  # noqa: F821
+            name="job",
+            packages=[":pex"],
+            files=[":main"],
+            format="tar",
+            output_path=f"{name}-job.tar",
+        )
