@@ -1,0 +1,6 @@
+"""What spark-submit starts: it takes a file, and the job lives in its package."""
+
+from jetl2.export.__main__ import main
+
+if __name__ == "__main__":
+    main()

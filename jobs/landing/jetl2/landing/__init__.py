@@ -1,0 +1,1 @@
+"""Kafka to Parquet on S3, each row once."""

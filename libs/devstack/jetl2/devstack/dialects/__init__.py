@@ -1,0 +1,1 @@
+"""One module an exchange; found by looking into this folder."""

@@ -1,0 +1,1 @@
+"""Exports, catalog and coverage over gRPC."""

@@ -1,0 +1,1 @@
+"""Exchange feeds to Kafka, verbatim."""

@@ -1,0 +1,1 @@
+"""Raw events to books and records, exactly once."""
