@@ -7,6 +7,9 @@ partitions that DuckDB, Polars, pandas and Spark read unchanged.
 from datetime import UTC, datetime
 from urllib.parse import quote, unquote
 
+# Hive's name for "no value": an empty folder value makes Spark refuse the whole lake
+_NO_SYMBOL = "__HIVE_DEFAULT_PARTITION__"
+
 RAW = "raw"
 COVERAGE = "coverage"
 DATA_TYPES = (
@@ -25,8 +28,13 @@ def date(local_ts: int) -> str:
 
 
 def folder(data_type: str, exchange: str, day: str, symbol: str) -> str:
-    """Return the folder of a symbol's day, ending in "/"; the symbol is percent-encoded."""
-    return f"data_type={data_type}/exchange={exchange}/date={day}/symbol={quote(symbol, safe='')}/"
+    """Return the folder of a symbol's day, ending in "/"; the symbol is percent-encoded.
+
+    Args:
+        symbol: "" for raw events that belong to no symbol; readers get null for it.
+    """
+    name = quote(symbol, safe="") or _NO_SYMBOL
+    return f"data_type={data_type}/exchange={exchange}/date={day}/symbol={name}/"
 
 
 def object_name(topic: str, partition: int, start: int, end: int) -> str:
@@ -37,4 +45,4 @@ def object_name(topic: str, partition: int, start: int, end: int) -> str:
 def parse_folder(key: str) -> dict[str, str]:
     """Return data_type, exchange, date and symbol of an object's key."""
     parts = (part.partition("=") for part in key.split("/") if "=" in part)
-    return {name: unquote(value) for name, _, value in parts}
+    return {name: "" if value == _NO_SYMBOL else unquote(value) for name, _, value in parts}
