@@ -18,3 +18,15 @@ class UnknownExchange(ExchangeError):  # noqa: N818
 
 class UnsupportedRecording(ExchangeError):  # noqa: N818
     """A session in a protocol that no module here speaks (retired API, unknown exchange)."""
+
+
+# What decoding and parsing of foreign bytes may raise; ValueError covers msgspec and our decimals
+UNREADABLE = (
+    UnexpectedFrame,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+)

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from jetl2.exchanges.errors import UNREADABLE, UnexpectedFrame
 from jetl2.orderbook.checksum import Checksum
 from jetl2.orderbook.sequence import Rule
 from jetl2.schemas.records import BookDelta, MarketRecord
@@ -14,6 +15,11 @@ Frame = Any  # a decoded JSON document
 
 # Number tokens with a fraction come as their text, so that no digit is lost; whole ones as int
 decode_json: Callable[[bytes], Frame] = msgspec.json.Decoder(float_hook=str).decode
+
+
+def dumps(request: object) -> str:
+    """Return a request as compact JSON text."""
+    return msgspec.json.encode(request).decode()
 
 
 class Address(NamedTuple):
@@ -109,7 +115,10 @@ class Exchange:
             "-" for "_".
         docs: Page or sheet that the parsing follows, API version, and the date it was read.
         url: Public websocket.
-        hosts: Further hosts that speak the same protocol: by host a recording finds its exchange.
+        aliases: Other names under which recordings and people know it.
+        market: What is traded here, as recordings name it.
+        hosts: Further endpoints of the same protocol, "host" or "host/path": by them a recording
+            finds its exchange.
         channels: Our data type -> the exchange's channel, for what this module can subscribe.
         subscribe: (symbols, data types) -> text frames to send after connecting.
         resubscribe: symbol -> text frames that make the exchange send that book anew, where the
@@ -131,6 +140,8 @@ class Exchange:
     name: str
     docs: str
     url: str
+    aliases: Sequence[str] = ()
+    market: str = "spot"
     hosts: Sequence[str] = ()
     channels: Mapping[str, str]
     subscribe: Callable[[Sequence[str], Sequence[str]], list[str]]
@@ -148,3 +159,17 @@ class Exchange:
     limits: Limits = field(default_factory=Limits)
     since: str = ""
     until: str = ""
+
+
+def read(exchange: Exchange, payload: bytes) -> tuple[Frame, list[MarketRecord | Book]]:
+    """Return a frame and its records.
+
+    Raises:
+        UnexpectedFrame: The payload cannot be read, for whatever reason.
+    """
+    try:
+        frame = exchange.decode(payload)
+        return frame, list(exchange.parse(frame))
+    except UNREADABLE as error:
+        message = f"{exchange.name}: {type(error).__name__}: {error}"
+        raise UnexpectedFrame(message) from error
