@@ -1,0 +1,1 @@
+"""Generated from ../proto by `python libs/schemas/tests/test_protos.py`; never edited."""
