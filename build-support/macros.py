@@ -23,7 +23,8 @@ def package(
         description: One sentence, for the wheel.
         imports: Folders of the packages that its modules may import.
         below: Folders of packages that those need in turn; only PEX files ask for them.
-        wheels: Third-party distributions that its modules may import.
+        wheels: Third-party distributions that its modules may import; development packages
+            may import any.
         layers: What some files may import, narrower: (files, the package's files, wheels).
         scanned: Folders whose modules are found at run time, so that no import names them.
         scripts: Console scripts of the wheel: name -> "module:function".
@@ -36,14 +37,15 @@ def package(
     own = ["/:resources", *(f"/:{folder}" for folder in scanned)]
     third_party = lambda names: [f"//3rdparty/python#{wheel}" for wheel in names]  # noqa: E731
     testkit = "//libs/testkit/**"
+    any_wheel = "//3rdparty/**"
 
     __dependencies_rules__(  # noqa: F821
         *(
             (f"{here}/{files}", [f"{here}/{f}" for f in allowed], own, outside, third_party(names), "!*")
             for files, allowed, names in layers
         ),
-        (f"{here}/**", f"{here}/**", own, outside, third_party(wheels), "!*"),
-        ("/tests/**", "/**", outside, testkit, "//3rdparty/**", "!*"),
+        (f"{here}/**", f"{here}/**", own, outside, any_wheel if kind == "development" else third_party(wheels), "!*"),
+        ("/tests/**", "/**", outside, testkit, any_wheel, "!*"),
         ("*", "*"),
     )
     __dependents_rules__(  # noqa: F821
