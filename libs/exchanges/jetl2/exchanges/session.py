@@ -1,42 +1,212 @@
-"""The merge engine of one exchange, without I/O: raw events in, records and resyncs out."""
+"""The merge engine of one exchange, without I/O: raw events in, records and resyncs out.
 
-from jetl2.exchanges.exchange import Exchange
+Output is a function of the input alone: time is the events' local_ts. Each symbol is apart from all
+others, so that any split of the symbols over sessions gives the same records.
+"""
+
+from jetl2.exchanges import life, symbol_state
+from jetl2.exchanges.errors import UNREADABLE, UnexpectedFrame
+from jetl2.exchanges.exchange import Book as Depth
+from jetl2.exchanges.exchange import Exchange, decode_json, read
+from jetl2.exchanges.life import Output
+from jetl2.exchanges.symbol_state import Connection, SymbolState
 from jetl2.orderbook.book import Book
-from jetl2.schemas.records import DeadLetter, MarketRecord, RawEvent, Resync
+from jetl2.schemas import records
+from jetl2.schemas.records import BookDelta, BookTicker, DeadLetter, RawEvent, Trade
 
-EMPTY, BUFFERING, SYNCED, GAP = "empty", "buffering", "synced", "gap"
+EMPTY, BUFFERING, SYNCED, GAP = (
+    symbol_state.EMPTY,
+    symbol_state.BUFFERING,
+    symbol_state.SYNCED,
+    symbol_state.GAP,
+)
+
+HOUR_NS = 3600 * 10**9
+
+# Two connections that overlap at a renewal, or two recorders, are seconds apart, not more trades
+TRADE_IDS_KEPT = 512
+# The best bid and ask are taken from one connection until it was silent for this long
+TICKER_SILENCE_NS = 10 * 10**9
+# Connections of one symbol at a time are one or two; whose end was never written are forgotten
+CONNECTIONS_KEPT = 8
 
 
 class Session:
-    """Skeleton: the form that the merger and the replay are written against."""
+    """All books of one exchange, or those of some of its symbols."""
 
     def __init__(self, exchange: Exchange) -> None:
         self.exchange = exchange
+        self._symbols: dict[str, SymbolState] = {}
+        # channels whose loss leaves the book as it is
+        self._apart = {c for t, c in exchange.channels.items() if t != "book_delta"}
 
-    def feed(self, raw: RawEvent) -> list[MarketRecord | Resync | DeadLetter]:
-        """Take one raw event; return what follows from it, in output order. Never raises."""
-        raise NotImplementedError
+    def feed(self, raw: RawEvent) -> list[Output]:
+        """Take one raw event; return what follows from it, in output order.
+
+        Never raises for what an exchange or a recorder may have sent: what cannot be read comes
+        back as a DeadLetter. Only records of `raw.symbol` are returned.
+        """
+        state = self._symbols.get(raw.symbol)
+        if state is None:
+            state = self._symbols[raw.symbol] = SymbolState()
+        book = life.Life(self.exchange, state, raw)
+        hour = raw.local_ts // HOUR_NS
+        if hour > state.hour:
+            if state.hour >= 0 and state.status == SYNCED:
+                book.periodic()
+            state.hour = hour
+        if raw.kind == records.FRAME:
+            state.counters["messages"] += 1
+            self._frame(state, book, raw)
+        elif raw.kind == records.SNAPSHOT:
+            state.counters["messages"] += 1
+            self._rest_snapshot(state, book, raw)
+        elif raw.kind == records.CONNECTED:
+            _seen(state, raw)
+        elif raw.kind == records.DISCONNECTED:
+            book.disconnected()
+        elif raw.kind == records.LOST:
+            book.lost(records.LOST, raw.payload.decode(errors="replace"))
+        return book.out
 
     def dump(self, symbol: str) -> bytes:
-        """Return the whole state of one symbol."""
-        raise NotImplementedError
+        """Return the whole state of one symbol as JSON."""
+        return symbol_state.dump(self._symbols[symbol])
 
-    def load(self, symbol: str, state: bytes) -> None:
-        """Take the state of one symbol as `dump` gave it."""
-        raise NotImplementedError
+    def load(self, symbol: str, saved: bytes) -> None:
+        """Take the state of one symbol as `dump` gave it, in place of what there is.
+
+        Raises:
+            ValueError: Not such bytes, or of another version.
+        """
+        self._symbols[symbol] = symbol_state.load(saved)
 
     def symbols(self) -> list[str]:
-        """Return the symbols that have a state."""
-        raise NotImplementedError
+        """Return the symbols that have a state; connection-level frames ("") are none."""
+        return [symbol for symbol in self._symbols if symbol]
 
     def book(self, symbol: str) -> Book:
-        """Return the book of a symbol, not to be changed."""
-        raise NotImplementedError
+        """Return the book of a symbol, to look at only; without a level until SYNCED."""
+        return self._symbols[symbol].book
 
-    def state(self, symbol: str) -> str:
-        """Return where the book of a symbol is in its life: EMPTY, BUFFERING, SYNCED or GAP."""
-        raise NotImplementedError
+    def state(self, symbol: str) -> symbol_state.Status:
+        """Return where the book of a symbol is in its life."""
+        state = self._symbols.get(symbol)
+        return state.status if state else EMPTY
+
+    def sequence(self, symbol: str) -> int:
+        """Return the exchange's number of the last message in the book, 0 without numbers."""
+        return max(self._symbols[symbol].numbering.last, 0)
 
     def counters(self, symbol: str) -> dict[str, int]:
-        """Return what was counted for a symbol since the beginning (or since `load`'s origin)."""
-        raise NotImplementedError
+        """Return what was counted for a symbol, "" for connection-level frames, all its life."""
+        state = self._symbols.get(symbol)
+        return dict(state.counters if state else dict.fromkeys(symbol_state.COUNTERS, 0))
+
+    def _frame(self, state: SymbolState, book: life.Life, raw: RawEvent) -> None:
+        connection = _seen(state, raw) if raw.symbol else None
+        try:
+            frame, found = read(self.exchange, raw.payload)
+        except UnexpectedFrame as error:
+            self._unreadable(state, book, raw, error)
+            return
+        if connection and self.exchange.connection_seq:
+            _count_through(connection, book, raw, self.exchange.connection_seq(frame))
+        for record in found:
+            if record.symbol != raw.symbol:
+                continue
+            if isinstance(record, BookDelta):
+                book.take(record)
+            elif isinstance(record, Depth):
+                state.depth = record.depth
+            elif isinstance(record, Trade) and _known_trade(state, record):
+                state.counters["duplicates"] += 1
+            elif isinstance(record, BookTicker) and _elsewhere(state, raw, record):
+                state.counters["duplicates"] += 1
+            else:
+                book.emit(record)
+
+    def _rest_snapshot(self, state: SymbolState, book: life.Life, raw: RawEvent) -> None:
+        try:
+            if self.exchange.snapshot is None:
+                message = f"{self.exchange.name}: expected no REST snapshot, it has none"
+                raise UnexpectedFrame(message)
+            record = self.exchange.snapshot.parse(raw.symbol, decode_json(raw.payload))
+        except UNREADABLE as error:
+            _dead(state, book, raw, error)
+            return
+        book.join(record)
+
+    def _unreadable(
+        self, state: SymbolState, book: life.Life, raw: RawEvent, error: Exception
+    ) -> None:
+        _dead(state, book, raw, error)
+        if raw.symbol and raw.channel not in self._apart:
+            book.lost("unreadable", str(error))
+
+
+def _dead(state: SymbolState, book: life.Life, raw: RawEvent, error: Exception) -> None:
+    state.counters["unparsed"] += 1
+    book.out.append(
+        DeadLetter(
+            exchange=raw.exchange,
+            symbol=raw.symbol,
+            channel=raw.channel,
+            local_ts=raw.local_ts,
+            connection_id=raw.connection_id,
+            counter=raw.counter,
+            kind=raw.kind,
+            payload=raw.payload,
+            error=f"{type(error).__name__}: {error}",
+        )
+    )
+
+
+def _seen(state: SymbolState, raw: RawEvent) -> Connection:
+    connection = state.connections.get(raw.connection_id)
+    if connection is None:
+        connection = Connection(raw.local_ts, raw.local_ts)
+        state.connections[raw.connection_id] = connection
+        if len(state.connections) > CONNECTIONS_KEPT:
+            others = (c for c in state.connections if c not in (raw.connection_id, state.bound))
+            del state.connections[min(others, key=lambda c: state.connections[c].last_ts)]
+    connection.last_ts = raw.local_ts
+    return connection
+
+
+def _count_through(
+    connection: Connection, book: life.Life, raw: RawEvent, number: int | None
+) -> None:
+    """Compare the exchange's count of the connection's frames with our own."""
+    if number is None:
+        return
+    offset = number - raw.counter
+    if connection.offset is not None and offset != connection.offset:
+        detail = f"expected number {raw.counter + connection.offset}, found {number}"
+        book.lost("connection_sequence", detail)
+    connection.offset = offset
+
+
+def _known_trade(state: SymbolState, record: Trade) -> bool:
+    if not record.trade_id:
+        return False
+    if record.trade_id in state.trade_ids:
+        return True
+    state.trade_ids[record.trade_id] = None
+    if len(state.trade_ids) > TRADE_IDS_KEPT:
+        del state.trade_ids[next(iter(state.trade_ids))]
+    return False
+
+
+def _elsewhere(state: SymbolState, raw: RawEvent, record: BookTicker) -> bool:
+    """Whether another connection already gives this symbol's best bid and ask."""
+    current = state.ticker_connection
+    if (
+        current
+        and current != raw.connection_id
+        and current in state.connections
+        and raw.local_ts - state.ticker_ts < TICKER_SILENCE_NS
+    ):
+        return True
+    state.ticker_connection, state.ticker_ts = raw.connection_id, raw.local_ts
+    return False

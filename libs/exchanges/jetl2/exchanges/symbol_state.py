@@ -1,0 +1,224 @@
+"""What a merge session knows of one symbol, and that as bytes and back."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import msgspec
+
+from jetl2.orderbook.book import Book, columns
+from jetl2.orderbook.sequence import State
+from jetl2.schemas import decimals
+from jetl2.schemas.records import BookDelta
+
+Status = Literal["empty", "buffering", "synced", "gap"]
+EMPTY: Status = "empty"  # there was no book yet
+BUFFERING: Status = "buffering"  # deltas are kept until their REST snapshot comes
+SYNCED: Status = "synced"  # the book is known
+GAP: Status = "gap"  # the book was lost, a snapshot must come
+
+COUNTERS = (
+    "messages",
+    "unparsed",
+    "gaps",
+    "resyncs",
+    "checksums_passed",
+    "checksums_failed",
+    "crossed",
+    "duplicates",
+)
+
+Columns = tuple[list[int], list[int], list[int], list[int]]
+
+
+@dataclass(slots=True)
+class Connection:
+    """What one symbol has seen of one connection.
+
+    Args:
+        first_ts, last_ts: local_ts of its first and its latest event.
+        offset: Exchange's connection-wide number minus our counter of frames; constant as long as
+            nothing is lost.
+    """
+
+    first_ts: int
+    last_ts: int
+    offset: int | None = None
+
+
+@dataclass(slots=True)
+class SymbolState:
+    """All that the session keeps for one symbol; nothing of a session lives elsewhere.
+
+    Args:
+        seq: Number of the last record written, of whatever type.
+        depth: Levels a side that the book is cut to; 0: not known or not cut.
+        bound: Connection whose deltas the book takes, where numbers belong to a connection.
+        begun: A snapshot has been written once.
+        buffer: Deltas waiting for a REST snapshot.
+        hour: UTC hour of the latest event.
+        applied_ts, exchange_ts: Of the last message in the book.
+        dropped: Messages dropped as known since the last book record.
+        asked_ts, asked: When a resync was last asked for, how often in a row.
+        refused: The last snapshot that came was too old.
+        trade_ids: The latest ones, as keys in order.
+        ticker_connection, ticker_ts: Of the latest best bid and ask.
+    """
+
+    book: Book = field(default_factory=Book)
+    status: Status = EMPTY
+    numbering: State = field(default_factory=State)
+    seq: int = 0
+    depth: int = 0
+    bound: str = ""
+    begun: bool = False
+    connections: dict[str, Connection] = field(default_factory=dict)
+    buffer: list[BookDelta] = field(default_factory=list)
+    hour: int = -1
+    applied_ts: int = 0
+    exchange_ts: int = 0
+    dropped: int = 0
+    asked_ts: int = 0
+    asked: int = 0
+    refused: bool = False
+    trade_ids: dict[str, None] = field(default_factory=dict)
+    ticker_connection: str = ""
+    ticker_ts: int = 0
+    counters: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTERS, 0))
+
+
+class _Saved(msgspec.Struct):
+    version: int
+    price_exponent: int
+    size_exponent: int
+    bids: tuple[list[int | str], list[int | str]]
+    asks: tuple[list[int | str], list[int | str]]
+    numbering: State
+    connections: dict[str, Connection]
+    buffer: list[BookDelta]
+    trade_ids: list[str]
+    counters: dict[str, int]
+    plain: dict[str, Any]
+
+
+_VERSION = 1
+_PLAIN = (
+    "status",
+    "seq",
+    "depth",
+    "bound",
+    "begun",
+    "hour",
+    "applied_ts",
+    "exchange_ts",
+    "dropped",
+    "asked_ts",
+    "asked",
+    "refused",
+    "ticker_connection",
+    "ticker_ts",
+)
+_decode = msgspec.json.Decoder(_Saved).decode
+
+
+def dump(state: SymbolState) -> bytes:
+    """Return everything of a state as JSON; `load` gives its equal."""
+    book = state.book
+    bids, asks = book.top(book.depth)
+    return msgspec.json.encode(
+        _Saved(
+            version=_VERSION,
+            price_exponent=book.price_exponent,
+            size_exponent=book.size_exponent,
+            bids=_saved(columns(bids)),
+            asks=_saved(columns(asks)),
+            numbering=state.numbering,
+            connections=state.connections,
+            buffer=state.buffer,
+            trade_ids=list(state.trade_ids),
+            counters=state.counters,
+            plain={name: getattr(state, name) for name in _PLAIN},
+        )
+    )
+
+
+def load(saved: bytes) -> SymbolState:
+    """Return the state that `dump` wrote.
+
+    Raises:
+        ValueError: Not such bytes, or of another version.
+    """
+    found = _decode(saved)
+    if found.version != _VERSION:
+        message = f"expected a session state of version {_VERSION}, found {found.version}"
+        raise ValueError(message)
+    book = Book()
+    book.refine(found.price_exponent, found.size_exponent)
+    (bid_prices, bid_sizes), (ask_prices, ask_sizes) = (
+        ([int(n) for n in column] for column in side) for side in (found.bids, found.asks)
+    )
+    book.replace(
+        BookDelta(
+            symbol="",
+            is_snapshot=True,
+            price_exponent=found.price_exponent,
+            size_exponent=found.size_exponent,
+            bid_prices=bid_prices,
+            bid_sizes=bid_sizes,
+            ask_prices=ask_prices,
+            ask_sizes=ask_sizes,
+        )
+    )
+    return SymbolState(
+        book=book,
+        numbering=found.numbering,
+        connections=found.connections,
+        buffer=found.buffer,
+        trade_ids=dict.fromkeys(found.trade_ids),
+        counters=found.counters,
+        **found.plain,
+    )
+
+
+def whole(book: Book, **fields: Any) -> BookDelta:
+    """Return the whole book as a snapshot record, best first.
+
+    Raises:
+        DecimalError: A level fits no int64 at the precision that the others need.
+    """
+    bids, asks = book.top(book.depth)
+    cut = len(bids)
+    prices, sizes = columns([*bids, *asks])
+    prices, price_exponent = _fit(prices, book.price_exponent)
+    sizes, size_exponent = _fit(sizes, book.size_exponent)
+    return BookDelta(
+        is_snapshot=True,
+        price_exponent=price_exponent,
+        size_exponent=size_exponent,
+        bid_prices=prices[:cut],
+        bid_sizes=sizes[:cut],
+        ask_prices=prices[cut:],
+        ask_sizes=sizes[cut:],
+        **fields,
+    )
+
+
+def _fit(mantissas: list[int], exponent: int) -> tuple[list[int], int]:
+    """Give up precision that none of the numbers uses until all fit int64."""
+    while max(mantissas, default=0) > decimals.MAX_MANTISSA:
+        if any(m % 10 for m in mantissas):
+            message = f"{max(mantissas)}e{exponent} does not fit into 64 bits with the others' digits"
+            raise decimals.DecimalError(message)
+        mantissas, exponent = [m // 10 for m in mantissas], exponent + 1
+    return mantissas, exponent
+
+
+def _saved(side: tuple[list[int], list[int]]) -> tuple[list[int | str], list[int | str]]:
+    prices, sizes = side
+    return _json_ints(prices), _json_ints(sizes)
+
+
+def _json_ints(numbers: list[int]) -> list[int | str]:
+    # what JSON cannot hold as an integer goes as text
+    if all(-decimals.MAX_MANTISSA <= n <= decimals.MAX_MANTISSA for n in numbers):
+        return list(numbers)
+    return [str(n) for n in numbers]
