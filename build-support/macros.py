@@ -35,27 +35,45 @@ def package(
     here = f"/{inside}"
     outside = [f"//{folder}/{_NAMESPACE}/**" for folder in imports]
     own = ["/:resources", *(f"/:{folder}" for folder in scanned)]
-    third_party = lambda names: [f"//3rdparty/python#{wheel}" for wheel in names]  # noqa: E731
+    third_party = lambda names: [f"//3rdparty/python#{wheel}" for wheel in names]
     testkit = "//libs/testkit/**"
     any_wheel = "//3rdparty/**"
 
-    __dependencies_rules__(  # noqa: F821
+    __dependencies_rules__(
         *(
-            (f"{here}/{files}", [f"{here}/{f}" for f in allowed], own, outside, third_party(names), "!*")
+            (
+                f"{here}/{files}",
+                [f"{here}/{f}" for f in allowed],
+                own,
+                outside,
+                third_party(names),
+                "!*",
+            )
             for files, allowed, names in layers
         ),
-        (f"{here}/**", f"{here}/**", own, outside, any_wheel if kind == "development" else third_party(wheels), "!*"),
+        (
+            f"{here}/**",
+            f"{here}/**",
+            own,
+            outside,
+            any_wheel if kind == "development" else third_party(wheels),
+            "!*",
+        ),
         ("/tests/**", "/**", outside, testkit, any_wheel, "!*"),
         ("*", "*"),
     )
-    __dependents_rules__(  # noqa: F821
+    __dependents_rules__(
         ("/tests/**", "/**", "!*"),
         # Development packages are seen by tests and by each other
-        *([("*", "//libs/*/tests/**", "//services/*/tests/**", "//jobs/*/tests/**", "/**", "!*")] if kind == "development" else []),
+        *(
+            [("*", "//libs/*/tests/**", "//services/*/tests/**", "//jobs/*/tests/**", "/**", "!*")]
+            if kind == "development"
+            else []
+        ),
         ("*", "*"),
     )
 
-    python_sources(  # noqa: F821
+    python_sources(
         name="src",
         sources=[
             f"{inside}/**/*.py",
@@ -68,40 +86,50 @@ def package(
         },
     )
     for folder in scanned:
-        python_sources(name=folder, sources=[f"{inside}/{folder}/[!_]*.py"])  # noqa: F821
-    resources(  # noqa: F821
+        python_sources(name=folder, sources=[f"{inside}/{folder}/[!_]*.py"])
+    resources(
         name="resources",
-        sources=[f"{inside}/**/{pattern}" for pattern in ("py.typed", "*.avsc", "*.proto", "*.jsonl", "*.json", "*.txt", "*.xml")],
+        sources=[
+            f"{inside}/**/{pattern}"
+            for pattern in ("py.typed", "*.avsc", "*.proto", "*.jsonl", "*.json", "*.txt", "*.xml")
+        ],
     )
 
     # Spark brings pyspark itself; what needs it at run time is tested under Spark, in tests/integration
     without = ["!!//3rdparty:python#pyspark"] if kind == "job" else []
-    python_tests(  # noqa: F821
+    python_tests(
         name="tests",
         sources=["tests/**/test_*.py", "!tests/integration/**"],
         dependencies=[":fixtures", *without],
         timeout=300,
     )
-    python_test_utils(  # noqa: F821
+    python_test_utils(
         name="test_utils",
         sources=["tests/**/*.py", "!tests/**/test_*.py", "!tests/integration/**"],
     )
-    resources(name="fixtures", sources=["tests/**/*", "!tests/**/*.py", "README.md", "CHANGELOG.md"])  # noqa: F821
+    resources(
+        name="fixtures", sources=["tests/**/*", "!tests/**/*.py", "README.md", "CHANGELOG.md"]
+    )
 
     if kind == "development":
         return
-    python_distribution(  # noqa: F821
+    python_distribution(
         name="dist",
         dependencies=[":src", *without],
-        provides=python_artifact(  # noqa: F821
+        provides=python_artifact(
             name=f"{_NAMESPACE}-{name}", version=version, description=description
         ),
-        long_description_path=f"{build_file_dir()}/README.md",  # noqa: F821
-        entry_points={"console_scripts": {script: f"{_NAMESPACE}.{name}.{function}" for script, function in (scripts or {}).items()}},
+        long_description_path=f"{build_file_dir()}/README.md",
+        entry_points={
+            "console_scripts": {
+                script: f"{_NAMESPACE}.{name}.{function}"
+                for script, function in (scripts or {}).items()
+            }
+        },
     )
     parts = [":dist", *(f"{folder}:dist" for folder in (*imports, *below))]
     if kind == "service":
-        pex_binary(  # noqa: F821
+        pex_binary(
             name="pex",
             entry_point=f"{inside}/__main__.py",
             dependencies=parts,
@@ -110,17 +138,20 @@ def package(
     if kind == "job":
         # An interpreter with the packages, for PYSPARK_PYTHON: with an entry point it would start
         # itself again for each worker; and Spark offers pyspark by PYTHONPATH
-        pex_binary(  # noqa: F821
+        pex_binary(
             name="pex",
             dependencies=[*parts, *without],
             inherit_path="fallback",
             output_path=f"{name}.pex",
         )
-        files(name="main", sources=["main.py"])  # noqa: F821
-        archive(  # noqa: F821
+        files(name="main", sources=["main.py"])
+        relocated_files(
+            name="archived_main", files_targets=[":main"], src=f"{build_file_dir()}", dest=""
+        )
+        archive(
             name="job",
             packages=[":pex"],
-            files=[":main"],
+            files=[":archived_main"],
             format="tar",
             output_path=f"{name}-job.tar",
         )
