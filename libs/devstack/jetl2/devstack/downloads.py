@@ -103,8 +103,8 @@ def _advice(name: str) -> str:
 
 def _pins(of: str) -> list[Jar]:
     text = (resources.files("jetl2.devstack") / "jars.txt").read_text()
-    lines = (line.split() for line in text.splitlines() if line and not line.startswith("#"))
-    return [Jar(*name.split(":"), sha256) for group, name, sha256 in lines if group == of]
+    lines = (line.replace(":", " ").split() for line in text.splitlines())
+    return [Jar(*words[1:]) for words in lines if words and words[0] == of]
 
 
 def _verified(folder: Path, pin: Jar) -> bool:

@@ -37,8 +37,8 @@ def main(grace_s: float, command: list[str]) -> int:
         if not ready:
             continue
         signals = os.read(0, 64)
-        for number in signals:
-            _signal_group(child.pid, number)
+        for byte in signals:
+            _signal_group(child.pid, byte)
         if not signals:
             _signal_group(child.pid, signal.SIGTERM)
             try:

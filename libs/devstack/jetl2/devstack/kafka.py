@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 from jetl2.devstack import downloads
 from jetl2.devstack.errors import ProcessError

@@ -74,8 +74,8 @@ def server(folder: Path | None = None, *, buckets: Sequence[str] = ()) -> Iterat
     config = folder / "s3.json"
     config.write_text(json.dumps(_IDENTITIES))
     port, *rest = free_ports(8)
-    names = ("master.port", "volume.port", "filer.port", "s3.port.grpc")
-    names += ("master.port.grpc", "volume.port.grpc", "filer.port.grpc")
+    names = ["master.port", "volume.port", "filer.port", "s3.port.grpc"]
+    names += ["master.port.grpc", "volume.port.grpc", "filer.port.grpc"]
     command = [_weed(), "-logtostderr", "-v=0", "server", f"-dir={folder / 'data'}", "-s3"]
     command += ["-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-s3.config={config}", f"-s3.port={port}"]
     command += [f"-{name}={number}" for name, number in zip(names, rest, strict=True)]

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jetl2.devstack import kafka, s3
+from jetl2.devstack.process import Process
 
 LAKE = "lake"
 DOWNLOADS = "downloads"
@@ -18,7 +19,7 @@ class Stack(NamedTuple):
     s3: s3.S3
 
     @property
-    def processes(self) -> list[kafka.Process]:
+    def processes(self) -> list[Process]:
         """What must not end while the stack is up."""
         return [self.broker.process, self.s3.process]
 
