@@ -1,1 +1,1 @@
-"""Records to rows of the field's file formats."""
+"""File formats that the field's tools read: records in, rows of text out; pure but for `files`."""
