@@ -86,7 +86,9 @@ def raw_events(recording: Recording) -> Iterator[RawEvent]:
                     url = urls.get(connection, "").encode()
                     kind = records.CONNECTED
                     yield _event(exchange, symbol, "", local_ts, connection, kind, url)
-                raw = _event(exchange, symbol, channel, local_ts, connection, records.FRAME, payload)
+                raw = _event(
+                    exchange, symbol, channel, local_ts, connection, records.FRAME, payload
+                )
                 raw.counter = counter
                 yield raw
         elif what == "http" and exchange.snapshot and _is_snapshot(exchange, entry):
@@ -258,14 +260,14 @@ def _first_exchange_ts(recording: Recording) -> int:
 def _is_snapshot(exchange: Exchange, entry: Entry) -> bool:
     if entry.get("kind") == "rest_snapshot":
         return True
-    assert exchange.snapshot  # noqa: S101 - the caller asked
+    assert exchange.snapshot
     ours = urlsplit(exchange.snapshot.url("")).path.rpartition("/")[2]
     return urlsplit(entry.get("url", "")).path.rpartition("/")[2] == ours
 
 
 def _snapshot_symbol(exchange: Exchange, entry: Entry, seen: list[str]) -> str:
     """Return whose book a REST body is: by the URL's parameter, else the session's only symbol."""
-    assert exchange.snapshot  # noqa: S101
+    assert exchange.snapshot
     marked = parse_qs(urlsplit(exchange.snapshot.url("SYMBOL")).query)
     given = parse_qs(urlsplit(entry.get("url", "")).query)
     for parameter, values in marked.items():

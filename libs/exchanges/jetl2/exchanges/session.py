@@ -12,7 +12,7 @@ from jetl2.exchanges.life import Output
 from jetl2.exchanges.symbol_state import Connection, SymbolState
 from jetl2.orderbook.book import Book
 from jetl2.schemas import records
-from jetl2.schemas.records import BookDelta, BookTicker, DeadLetter, RawEvent, Trade
+from jetl2.schemas.records import BookDelta, BookTicker, DeadLetter, MarketRecord, RawEvent, Trade
 
 EMPTY, BUFFERING, SYNCED, GAP = (
     symbol_state.EMPTY,
@@ -119,9 +119,7 @@ class Session:
                 book.take(record)
             elif isinstance(record, Depth):
                 state.depth = record.depth
-            elif isinstance(record, Trade) and _known_trade(state, record):
-                state.counters["duplicates"] += 1
-            elif isinstance(record, BookTicker) and _elsewhere(state, raw, record):
+            elif _known(state, raw, record):
                 state.counters["duplicates"] += 1
             else:
                 book.emit(record)
@@ -187,9 +185,14 @@ def _count_through(
     connection.offset = offset
 
 
+def _known(state: SymbolState, raw: RawEvent, record: MarketRecord) -> bool:
+    """Whether another connection gave this trade, or gives the best bid and ask, already."""
+    if isinstance(record, Trade):
+        return bool(record.trade_id) and _known_trade(state, record)
+    return isinstance(record, BookTicker) and _elsewhere(state, raw)
+
+
 def _known_trade(state: SymbolState, record: Trade) -> bool:
-    if not record.trade_id:
-        return False
     if record.trade_id in state.trade_ids:
         return True
     state.trade_ids[record.trade_id] = None
@@ -198,8 +201,7 @@ def _known_trade(state: SymbolState, record: Trade) -> bool:
     return False
 
 
-def _elsewhere(state: SymbolState, raw: RawEvent, record: BookTicker) -> bool:
-    """Whether another connection already gives this symbol's best bid and ask."""
+def _elsewhere(state: SymbolState, raw: RawEvent) -> bool:
     current = state.ticker_connection
     if (
         current

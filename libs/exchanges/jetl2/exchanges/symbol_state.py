@@ -206,7 +206,9 @@ def _fit(mantissas: list[int], exponent: int) -> tuple[list[int], int]:
     """Give up precision that none of the numbers uses until all fit int64."""
     while max(mantissas, default=0) > decimals.MAX_MANTISSA:
         if any(m % 10 for m in mantissas):
-            message = f"{max(mantissas)}e{exponent} does not fit into 64 bits with the others' digits"
+            message = (
+                f"{max(mantissas)}e{exponent} does not fit into 64 bits with the others' digits"
+            )
             raise decimals.DecimalError(message)
         mantissas, exponent = [m // 10 for m in mantissas], exponent + 1
     return mantissas, exponent

@@ -28,9 +28,7 @@ def mantissas(texts: Sequence[str]) -> tuple[list[int], int]:
         return decimals.parse_all([t.rstrip("0").rstrip(".") if "." in t else t for t in texts])
 
 
-def book(
-    bids: Sequence[Sequence[Any]], asks: Sequence[Sequence[Any]], **fields: Any
-) -> BookDelta:
+def book(bids: Sequence[Sequence[Any]], asks: Sequence[Sequence[Any]], **fields: Any) -> BookDelta:
     """Return a BookDelta of levels given as sequences that begin with price and size texts."""
     levels = [*bids, *asks]
     prices, price_exponent = mantissas([level[0] for level in levels])
@@ -63,9 +61,7 @@ def trade(price: str, size: str, **fields: Any) -> Trade:
     )
 
 
-def ticker(
-    bid: tuple[str, str] | None, ask: tuple[str, str] | None, **fields: Any
-) -> BookTicker:
+def ticker(bid: tuple[str, str] | None, ask: tuple[str, str] | None, **fields: Any) -> BookTicker:
     """Return a BookTicker of (price, size) texts; a side without price or without size is empty."""
     sides = [side if side and side[0] and side[1] else None for side in (bid, ask)]
     present = [side for side in sides if side]

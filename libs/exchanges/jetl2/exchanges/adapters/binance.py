@@ -197,7 +197,5 @@ EXCHANGE = Exchange(
     ),
     # the server's protocol pings come each 20 s, but are no frames; quiet symbols send nothing
     keepalive=Keepalive(stale_s=60),
-    limits=Limits(
-        symbols=200, connects_per_minute=30, sends_per_second=4, lifetime_s=23 * 3600
-    ),
+    limits=Limits(symbols=200, connects_per_minute=30, sends_per_second=4, lifetime_s=23 * 3600),
 )

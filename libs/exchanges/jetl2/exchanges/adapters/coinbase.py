@@ -38,9 +38,7 @@ IGNORED = frozenset(
 
 def subscribe(symbols: Sequence[str], data_types: Sequence[str]) -> list[str]:
     """Return one request a channel; heartbeats too, or quiet channels are closed after a minute."""
-    requests = [
-        _request("subscribe", REQUESTED[t], symbols) for t in data_types if t in REQUESTED
-    ]
+    requests = [_request("subscribe", REQUESTED[t], symbols) for t in data_types if t in REQUESTED]
     return [*requests, dumps({"type": "subscribe", "channel": "heartbeats"})]
 
 

@@ -28,7 +28,9 @@ PARAMS: dict[str, dict[str, Any]] = {
     "trade": {"channel": "trade", "snapshot": False},
     "book_ticker": {"channel": "ticker", "event_trigger": "bbo"},
 }
-IGNORED = frozenset({"heartbeat", "status", "instrument", "ohlc", "level3", "executions", "balances"})
+IGNORED = frozenset(
+    {"heartbeat", "status", "instrument", "ohlc", "level3", "executions", "balances"}
+)
 
 
 def subscribe(symbols: Sequence[str], data_types: Sequence[str]) -> list[str]:

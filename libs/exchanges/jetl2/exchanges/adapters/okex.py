@@ -68,7 +68,9 @@ PONG = "pong"
 
 def subscribe(symbols: Sequence[str], data_types: Sequence[str]) -> list[str]:
     """Return requests of many arguments each: 480 requests an hour are allowed."""
-    args = [{"channel": CHANNELS[t], "instId": s} for s in symbols for t in data_types if t in CHANNELS]
+    args = [
+        {"channel": CHANNELS[t], "instId": s} for s in symbols for t in data_types if t in CHANNELS
+    ]
     return [
         dumps({"op": "subscribe", "args": args[i : i + ARGS_PER_REQUEST]})
         for i in range(0, len(args), ARGS_PER_REQUEST)
