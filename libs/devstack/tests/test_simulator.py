@@ -23,7 +23,7 @@ Sides = tuple[dict[Decimal, Decimal], dict[Decimal, Decimal]]
 
 
 def test_every_exchange_has_a_dialect() -> None:
-    assert NAMES == sorted(adapters.load())
+    assert sorted(adapters.load()) == NAMES
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -29,16 +29,18 @@ def up(folder: Path | None = None) -> None:
     Args:
         folder: Keeps their data from one run to the next; without it, the data is thrown away.
     """
-    with tempfile.TemporaryDirectory(prefix="jetl2-stack-") as scratch:
-        with stack.up(folder or Path(scratch)) as running:
-            typer.echo(f"export JETL2_KAFKA={running.broker.bootstrap_servers}")
-            for name, value in running.s3.env().items():
-                typer.echo(f"export {name}={value}")
-            typer.echo(f"# buckets: {stack.LAKE}, {stack.DOWNLOADS}. Ctrl-C stops it.", err=True)
-            while True:
-                for process in running.processes:
-                    process.check()
-                time.sleep(1)
+    with (
+        tempfile.TemporaryDirectory(prefix="jetl2-stack-") as scratch,
+        stack.up(folder or Path(scratch)) as running,
+    ):
+        typer.echo(f"export JETL2_KAFKA={running.broker.bootstrap_servers}")
+        for name, value in running.s3.env().items():
+            typer.echo(f"export {name}={value}")
+        typer.echo(f"# buckets: {stack.LAKE}, {stack.DOWNLOADS}. Ctrl-C stops it.", err=True)
+        while True:
+            for process in running.processes:
+                process.check()
+            time.sleep(1)
 
 
 def main() -> int:
@@ -57,7 +59,7 @@ def main() -> int:
     return 0
 
 
-def _interrupt(number: int, frame: FrameType | None) -> None:
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 

@@ -37,11 +37,8 @@ class Feed(Protocol):
         """Return what is sent each second."""
 
 
-class Connect(Protocol):
-    """Makes the feed of a new connection."""
-
-    def __call__(self, path: str, markets: Mapping[str, Market], number: int) -> Feed:
-        """Return the feed; `path` is the request's, with its query."""
+# (the request's path with its query, markets by symbol, number of the connection) -> feed
+Connect = Callable[[str, Mapping[str, Market], int], Feed]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -56,7 +56,7 @@ def java() -> str:
     """
     home = os.environ.get("JAVA_HOME")
     found = str(Path(home) / "bin" / "java") if home else tool("java")
-    answer = subprocess.run(  # noqa: S603 - the user's own Java
+    answer = subprocess.run(
         [found, "-XshowSettings:properties", "-version"],
         capture_output=True,
         text=True,
@@ -85,8 +85,8 @@ def tool(name: str) -> str:
         return found
     if shutil.which("apt-get") and os.geteuid() == 0:
         for command in ("update", f"install -y --no-install-recommends {_APT[name]}"):
-            subprocess.run(  # noqa: S603 - fixed words
-                ["apt-get", "-qq", *command.split()],  # noqa: S607 - of the system
+            subprocess.run(
+                ["apt-get", "-qq", *command.split()],
                 check=False,
                 stdout=subprocess.DEVNULL,
                 env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"},
@@ -122,9 +122,11 @@ def _fetch(missing: list[Jar], folder: Path) -> None:
     with tempfile.TemporaryDirectory(dir=folder, prefix=".fetch-") as name:
         work = Path(name)
         (work / "pom.xml").write_text(_pom(missing))
-        answer = subprocess.run(  # noqa: S603 - the user's own Maven
-            [mvn, "-q", "-B", "-f", str(work / "pom.xml"), "dependency:copy-dependencies"]
-            + [f"-DoutputDirectory={work / 'jars'}"],
+        answer = subprocess.run(
+            [
+                *(mvn, "-q", "-B", "-f", str(work / "pom.xml"), "dependency:copy-dependencies"),
+                f"-DoutputDirectory={work / 'jars'}",
+            ],
             capture_output=True,
             text=True,
             check=False,

@@ -6,6 +6,7 @@ SIGTERM, after GRACE_S seconds SIGKILL, then SIGKILL to every descendant that is
 Imports only what starts fast, and is run as a file, never as a module.
 """
 
+import contextlib
 import ctypes
 import os
 import select
@@ -21,14 +22,13 @@ _PR_SET_CHILD_SUBREAPER = 36
 def main(grace_s: float, command: list[str]) -> int:
     """Run the command to its end or ours; return its exit code, or 128 + signal."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
+        # A handler, not SIG_IGN: that one the command would inherit
+        signal.signal(number, lambda *_: None)
     if sys.platform == "linux":
         # Orphaned grandchildren come to us, so that _descendants finds them
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     try:
-        child = subprocess.Popen(  # noqa: S603 - the caller's own command
-            command, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=_defaults
-        )
+        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
     except OSError as error:
         sys.stderr.write(f"cannot start {command[0]}: {error}\n")
         return 127
@@ -50,26 +50,17 @@ def main(grace_s: float, command: list[str]) -> int:
     return child.returncode if child.returncode >= 0 else 128 - child.returncode
 
 
-def _defaults() -> None:
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)
-
-
 def _signal_group(group: int, number: int) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(group, number)
-    except ProcessLookupError:
-        pass
 
 
 def _sweep() -> None:
     deadline = time.monotonic() + 5
     while (rest := _descendants(os.getpid())) and time.monotonic() < deadline:
         for pid in rest:
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
         try:
             while os.waitpid(-1, os.WNOHANG) != (0, 0):
                 pass

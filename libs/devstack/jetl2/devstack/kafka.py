@@ -65,9 +65,11 @@ def broker(folder: Path | None = None, *, port: int = 0) -> Iterator[Broker]:
         ProcessError: It did not start; the message ends with its log.
     """
     if folder is None:
-        with tempfile.TemporaryDirectory(prefix="jetl2-kafka-") as name:
-            with broker(Path(name), port=port) as running_broker:
-                yield running_broker
+        with (
+            tempfile.TemporaryDirectory(prefix="jetl2-kafka-") as name,
+            broker(Path(name), port=port) as running_broker,
+        ):
+            yield running_broker
         return
     folder.mkdir(parents=True, exist_ok=True)
     client_port, controller_port = free_ports(2)

@@ -44,8 +44,7 @@ class Recording:
 
 def load(path: Path) -> Recording:
     """Read a recorded session, `.jsonl` or `.jsonl.gz`; without times, frames are 1/20 s apart."""
-    opened = gzip.open(path, "rt") if path.suffix == ".gz" else path.open()
-    with opened as file:
+    with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as file:
         recording = Recording(json.loads(next(file))["name"])
         bodies: list[tuple[str, bytes]] = []
         start: float | None = None
@@ -130,8 +129,8 @@ class Player:
 
     async def _play(self, socket: ServerConnection, asked: asyncio.Event) -> None:
         await asked.wait()
-        while (rest := self._asked_at + _SETTLE_S - time.monotonic()) > 0:
-            await asyncio.sleep(rest)
+        for _ in range(20):  # each request of the client pushes the end away
+            await asyncio.sleep(max(0, self._asked_at + _SETTLE_S - time.monotonic()))
         if self.finished():
             return
         self._sent = 0

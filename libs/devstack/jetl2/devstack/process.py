@@ -40,7 +40,7 @@ class Process:
         self.grace_s = grace_s
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as out:
-            self._guard = subprocess.Popen(  # noqa: S603 - our own commands
+            self._guard = subprocess.Popen(
                 [sys.executable, "-IS", str(_GUARD), str(grace_s), *command],
                 stdin=subprocess.PIPE,
                 stdout=out,
@@ -70,7 +70,8 @@ class Process:
             ProcessError: Still running after `timeout_s`.
         """
         try:
-            return self._guard.wait(timeout_s)
+            self._guard.wait(timeout_s)
+            return self.stop()
         except subprocess.TimeoutExpired:
             message = f"{self.name} did not end within {timeout_s:.0f} s"
             raise ProcessError(message, self.log) from None

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 ACCESS_KEY = "jetl2-devstack-not-a-secret"
-SECRET_KEY = "jetl2-devstack-not-a-secret"  # noqa: S105 - visibly none
+SECRET_KEY = "jetl2-devstack-not-a-secret"
 REGION = "us-east-1"
 
 
@@ -65,9 +65,11 @@ def server(folder: Path | None = None, *, buckets: Sequence[str] = ()) -> Iterat
         ProcessError: It did not start; the message ends with its log.
     """
     if folder is None:
-        with tempfile.TemporaryDirectory(prefix="jetl2-s3-") as name:
-            with server(Path(name), buckets=buckets) as running_server:
-                yield running_server
+        with (
+            tempfile.TemporaryDirectory(prefix="jetl2-s3-") as name,
+            server(Path(name), buckets=buckets) as running_server,
+        ):
+            yield running_server
         return
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "data").mkdir(exist_ok=True)

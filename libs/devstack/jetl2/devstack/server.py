@@ -22,7 +22,7 @@ async def listening(handler: Handler, answer: Answer) -> AsyncIterator[int]:
     silent = logging.getLogger("jetl2.devstack.server")
     silent.setLevel(logging.CRITICAL)
 
-    def process_request(connection: ServerConnection, request: Request) -> Response | None:
+    def process_request(_: ServerConnection, request: Request) -> Response | None:
         if "Upgrade" in request.headers:
             return None
         parts = urlsplit(request.path)

@@ -19,6 +19,8 @@ from jetl2.devstack.market import Levels, Market
 from jetl2.devstack.wire import dumps
 
 _CONTROL = "/_control/"
+_DAMAGE = {faults.CORRUPT: faults.damaged, faults.TAMPER: faults.tampered}
+_COPIES = {faults.DROP: 0, faults.DUPLICATE: 2}
 
 
 class Connection:
@@ -156,27 +158,19 @@ class Simulator:
             if frame.symbol in connection.told:
                 kind = self.faults.next(frame.symbol, matters=frame.matters)
             connection.told.add(frame.symbol)
-        if connection.silent:
-            return
-        if kind == faults.SILENT:
-            connection.silent = True
-            return
         if kind == faults.DISCONNECT:
             # The client must not get a goodbye
             self._open.remove(connection)
             connection.socket.transport.abort()
+        elif kind == faults.SILENT:
+            connection.silent = True
+        if connection.silent or kind == faults.DISCONNECT:
             return
-        text = frame.text
-        if kind == faults.CORRUPT:
-            text = faults.damaged(text)
-        elif kind == faults.TAMPER:
-            text = faults.tampered(text)
+        text = _DAMAGE.get(kind, str)(frame.text)
         if kind == faults.REORDER:
             connection.held.append(text)
             return
-        if kind != faults.DROP:
-            self._put(connection, text, frame.kind)
-        if kind == faults.DUPLICATE:
+        for _ in range(_COPIES.get(kind, 1)):
             self._put(connection, text, frame.kind)
         if frame.kind == BOOK:
             for held in connection.held:

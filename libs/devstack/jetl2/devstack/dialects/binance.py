@@ -13,7 +13,7 @@ from jetl2.devstack.wire import dumps, increment, levels, ms
 class BinanceFeed:
     """Streams by name, `btcusdt@depth@100ms`; the stream's name wraps each event on /stream."""
 
-    def __init__(self, path: str, markets: Mapping[str, Market], number: int) -> None:
+    def __init__(self, path: str, _markets: Mapping[str, Market], _number: int) -> None:
         """Begin with the streams that the URL names, if any."""
         parts = urlsplit(path)
         self._combined = parts.path.startswith("/stream")

@@ -13,7 +13,7 @@ from jetl2.devstack.wire import dumps, increment, iso
 class CoinbaseFeed:
     """Channels by (channel, product); a number for every frame that is made, sent or lost."""
 
-    def __init__(self, path: str, markets: Mapping[str, Market], number: int) -> None:
+    def __init__(self, _path: str, markets: Mapping[str, Market], _number: int) -> None:
         """Begin with nothing subscribed, at number 0."""
         self._markets = markets
         self._channels: dict[tuple[str, str], None] = {}

@@ -16,7 +16,7 @@ _View = tuple[dict[int, int], dict[int, int]]
 class KrakenFeed:
     """Books by symbol with the window that this client sees; trades and tickers by symbol."""
 
-    def __init__(self, path: str, markets: Mapping[str, Market], number: int) -> None:
+    def __init__(self, _path: str, markets: Mapping[str, Market], number: int) -> None:
         """Begin with nothing subscribed."""
         self._markets = markets
         self._number = number

@@ -14,7 +14,7 @@ _BOOKS = ("books", "books-l2-tbt")
 class OkexFeed:
     """Channels by (channel, instId)."""
 
-    def __init__(self, path: str, markets: Mapping[str, Market], number: int) -> None:
+    def __init__(self, _path: str, markets: Mapping[str, Market], number: int) -> None:
         """Begin with nothing subscribed."""
         self._markets = markets
         self._number = number
