@@ -2,7 +2,7 @@
 
 The fingerprint is the first 8 bytes of SHA-256 over the whole normalised schema, because the
 standard CRC-64 of the parsing canonical form ignores logical types, scales and defaults. Readers
-know every schema ever released: those in `avro/` and the older ones in `avro/history/`.
+know every schema ever released: those in `avsc/` and the older ones in `avsc/history/`.
 """
 
 import dataclasses
@@ -127,7 +127,7 @@ def _as_dict(cls: type) -> Callable[[Any], dict[str, Any]]:
     return compiled
 
 
-_FOLDER = resources.files("jetl2.schemas") / "avro"
+_FOLDER = resources.files("jetl2.schemas") / "avsc"
 _writers: dict[type, tuple[bytes, Any, Callable[[Any], dict[str, Any]]]] = {}
 _readers: dict[bytes, tuple[type, Any, Any]] = {}
 
