@@ -221,11 +221,12 @@ class BookState:
 
 @dataclass(slots=True, kw_only=True)
 class Commit:
-    """Changelog: what one transaction of a task covers.
+    """Changelog: how far a task has come with its newest transaction.
 
     Args:
         offsets: Next offset to read, by raw topic.
-        chains: (seq, chain) of each symbol touched in this transaction, by "exchange|symbol".
+        seqs, chains: Last seq, and chain, of each symbol changed since its newest BookState, by
+            "exchange|symbol"; all others are as their BookState says.
     """
 
     offsets: dict[str, int]

@@ -6,6 +6,10 @@ MARKET_RETENTION_MS = 3 * 24 * 3600 * 1000
 RAW_RETENTION_MS = 7 * 24 * 3600 * 1000
 
 CHANGELOG = "merger.changelog"
+CHANGELOG_SUFFIX = ".changelog"
+
+# One book can be one record: snapshots of 5 MB were seen; a broker counts the compressed batch
+MESSAGE_BYTES = 32 * 1024 * 1024
 
 
 def raw(exchange: str) -> str:
@@ -39,7 +43,16 @@ def partition(symbol: str, partitions: int) -> int:
 
 def config(topic: str) -> dict[str, str]:
     """Return the topic-level settings of a topic by its name."""
-    if topic == CHANGELOG:
-        return {"cleanup.policy": "compact", "min.compaction.lag.ms": "3600000"}
+    common = {"max.message.bytes": str(MESSAGE_BYTES)}
+    if topic.endswith(CHANGELOG_SUFFIX):
+        # The newest value of each key is the whole truth, and a restore reads all that is left:
+        # small segments, compacted early, bound it
+        return common | {
+            "cleanup.policy": "compact",
+            "min.compaction.lag.ms": "60000",
+            "min.cleanable.dirty.ratio": "0.1",
+            "segment.bytes": str(2 * MESSAGE_BYTES),
+            "segment.ms": "600000",
+        }
     retention_ms = MARKET_RETENTION_MS if topic.startswith("market.") else RAW_RETENTION_MS
-    return {"retention.ms": str(retention_ms)}
+    return common | {"retention.ms": str(retention_ms)}
