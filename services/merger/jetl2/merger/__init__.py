@@ -1,1 +1,1 @@
-"""Raw events to books and records, exactly once."""
+"""Raw events in, market records out, exactly once: books, sequence, checksum, gaps."""
