@@ -60,9 +60,7 @@ class _Head(_Data):
     stream: str = ""
     data: _Data | list[msgspec.Raw] | None = None
     code: int | None = None
-    error: msgspec.Raw | None = None
-    id: int | str | None = None
-    result: msgspec.Raw | None = None
+    error: Any = None
 
 
 _decode_head = msgspec.json.Decoder(_Head).decode

@@ -89,7 +89,9 @@ def parse(frame: Frame) -> Iterable[MarketRecord | Book]:
             return ()  # what was traded before we listened
         return [_trade(item) for item in frame["data"]]
     if channel == "ticker":
-        return [_ticker(item) for item in frame["data"]]
+        # a pair that never traded is dated 1970, without prices
+        live = (i for i in frame["data"] if not i.get("timestamp", "").startswith("1970"))
+        return [_ticker(item) for item in live]
     if channel in IGNORED:
         return ()
     if channel is None and "method" in frame:

@@ -29,6 +29,8 @@ from jetl2.schemas.records import BUY, SELL, BookDelta, MarketRecord
 ARGS_PER_REQUEST = 100
 CHANNELS = {"book_delta": "books", "trade": "trades", "book_ticker": "bbo-tbt"}
 BOOKS = frozenset({"books", "books-l2-tbt", "books50-l2-tbt"})
+# Aggregated per order, and one by one: never both
+TRADES = frozenset({"trades", "trades-all"})
 EVENTS = frozenset(
     {
         "subscribe",
@@ -44,7 +46,6 @@ EVENTS = frozenset(
 IGNORED = (
     "books5",
     "books-elp",
-    "trades-all",
     "candle",
     "mark-price",
     "index-",
@@ -130,12 +131,12 @@ def parse(frame: Frame) -> Iterable[MarketRecord]:
     symbol, channel = frame["arg"].get("instId", ""), frame["arg"]["channel"]
     if channel in BOOKS:
         return [_book(item, symbol, frame["action"]) for item in frame["data"]]
-    if channel == "trades":
-        return [_trade(item) for item in frame["data"]]
+    if channel in TRADES:
+        return [_trade(item, symbol) for item in frame["data"]]
     if channel == "bbo-tbt":
         return [_best(item, symbol) for item in frame["data"]]
     if channel == "tickers":
-        return [_ticker(item) for item in frame["data"]]
+        return [_ticker(item, symbol) for item in frame["data"]]
     if channel.startswith(IGNORED):
         return ()
     message = f"expected a channel of the v5 protocol, found {channel!r}"
@@ -162,11 +163,11 @@ def _book(item: dict[str, Any], symbol: str, action: str) -> BookDelta:
     )
 
 
-def _trade(item: dict[str, Any]) -> MarketRecord:
+def _trade(item: dict[str, Any], symbol: str) -> MarketRecord:
     return wire.trade(
         item["px"],
         item["sz"],
-        symbol=item["instId"],
+        symbol=symbol,
         exchange_ts=wire.ns_from_epoch(item["ts"]),
         trade_id=item["tradeId"],
         aggressor={"buy": BUY, "sell": SELL}[item["side"]],
@@ -185,11 +186,11 @@ def _best(item: dict[str, Any], symbol: str) -> MarketRecord:
     )
 
 
-def _ticker(item: dict[str, Any]) -> MarketRecord:
+def _ticker(item: dict[str, Any], symbol: str) -> MarketRecord:
     return wire.ticker(
         (item["bidPx"], item["bidSz"]),
         (item["askPx"], item["askSz"]),
-        symbol=item["instId"],
+        symbol=symbol,
         exchange_ts=wire.ns_from_epoch(item["ts"]),
     )
 
