@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from prometheus_client import (
     CollectorRegistry,
     Counter,
-    GCCollector,
     Gauge,
+    GCCollector,
     Histogram,
     ProcessCollector,
 )

@@ -46,7 +46,7 @@ def read(settings: type[S], prefix: str) -> S:
         return settings(_env_prefix=prefix)
     except ValidationError as error:
         for problem in error.errors():
-            print(_line(settings, prefix, problem), file=sys.stderr)
+            sys.stderr.write(_line(settings, prefix, problem) + "\n")
         raise SystemExit(EXIT_WRONG_SETTING) from None
     except SettingsError as error:
         # Only the message names the field whose JSON could not be read
@@ -58,7 +58,7 @@ def read(settings: type[S], prefix: str) -> S:
 
 def refuse(variable: str, problem: str, example: str = "") -> NoReturn:
     """End the process because of one wrong setting: one line, exit code 2."""
-    print(_message(variable, problem, example), file=sys.stderr)
+    sys.stderr.write(_message(variable, problem, example) + "\n")
     raise SystemExit(EXIT_WRONG_SETTING)
 
 
@@ -96,7 +96,7 @@ def _line(settings: type[BaseSettings], prefix: str, problem: Mapping[str, Any])
 
 def _message(variable: str, problem: str, example: str) -> str:
     given = os.environ.get(variable)
-    if given is not None and len(given) > 200:  # noqa: PLR2004 - still one line
+    if given is not None and len(given) > 200:
         given = given[:200] + "..."
     value = f"={given!r}" if given is not None else ""
     problem = " ".join(problem.split())
@@ -109,7 +109,7 @@ def _warn_of_misspelt(settings: type[BaseSettings], prefix: str) -> None:
     for variable in sorted(v for v in os.environ if v.startswith(prefix) and v not in known):
         close = difflib.get_close_matches(variable, known, n=1, cutoff=0.9)
         if close:
-            print(f"{variable}: not a setting, ignored; meant {close[0]}?", file=sys.stderr)
+            sys.stderr.write(f"{variable}: not a setting, ignored; meant {close[0]}?\n")
 
 
 def _text(value: Any) -> str:
