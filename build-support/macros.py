@@ -66,7 +66,7 @@ def package(
         ("/tests/**", "/**", "!*"),
         # Development packages are seen by tests and by each other
         *(
-            [("*", "//libs/*/tests/**", "//services/*/tests/**", "//jobs/*/tests/**", "/**", "!*")]
+            [("*", "/**", "//libs/devstack/**", "//libs/testkit/**", "//*/*/tests/**", "!*")]
             if kind == "development"
             else []
         ),
@@ -102,6 +102,8 @@ def package(
         sources=["tests/**/test_*.py", "!tests/integration/**"],
         dependencies=[":fixtures", *without],
         timeout=300,
+        # One pytest process a package: starting one takes longer than most files
+        batch_compatibility_tag=name,
     )
     python_test_utils(
         name="test_utils",
