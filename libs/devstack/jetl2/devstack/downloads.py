@@ -56,7 +56,7 @@ def java() -> str:
     """
     home = os.environ.get("JAVA_HOME")
     found = str(Path(home) / "bin" / "java") if home else tool("java")
-    answer = subprocess.run(
+    answer = subprocess.run(  # noqa: S603 - our own commands
         [found, "-XshowSettings:properties", "-version"],
         capture_output=True,
         text=True,
@@ -85,8 +85,8 @@ def tool(name: str) -> str:
         return found
     if shutil.which("apt-get") and os.geteuid() == 0:
         for command in ("update", f"install -y --no-install-recommends {_APT[name]}"):
-            subprocess.run(
-                ["apt-get", "-qq", *command.split()],
+            subprocess.run(  # noqa: S603 - our own commands
+                ["apt-get", "-qq", *command.split()],  # noqa: S607 - of the system
                 check=False,
                 stdout=subprocess.DEVNULL,
                 env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"},
@@ -122,7 +122,7 @@ def _fetch(missing: list[Jar], folder: Path) -> None:
     with tempfile.TemporaryDirectory(dir=folder, prefix=".fetch-") as name:
         work = Path(name)
         (work / "pom.xml").write_text(_pom(missing))
-        answer = subprocess.run(
+        answer = subprocess.run(  # noqa: S603 - our own commands
             [
                 *(mvn, "-q", "-B", "-f", str(work / "pom.xml"), "dependency:copy-dependencies"),
                 f"-DoutputDirectory={work / 'jars'}",

@@ -34,7 +34,7 @@ class Faults:
         for kind in (*(rates or {}), *(schedule or {}).values()):
             _known(kind)
         self.done: list[tuple[int, str, str]] = []  # (number, symbol, kind)
-        self._random = random.Random(f"faults/{seed}")
+        self._random = random.Random(f"faults/{seed}")  # noqa: S311 - no secret
         self._rates = dict(rates or {})
         self._schedule = dict(schedule or {})
         self._asked: list[tuple[str, str]] = []

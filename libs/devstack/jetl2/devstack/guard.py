@@ -28,7 +28,7 @@ def main(grace_s: float, command: list[str]) -> int:
         # Orphaned grandchildren come to us, so that _descendants finds them
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     try:
-        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)  # noqa: S603 - our own commands
     except OSError as error:
         sys.stderr.write(f"cannot start {command[0]}: {error}\n")
         return 127

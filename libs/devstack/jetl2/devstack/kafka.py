@@ -3,18 +3,24 @@
 import base64
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from confluent_kafka import KafkaException
+from confluent_kafka import (
+    Consumer,
+    ConsumerGroupTopicPartitions,
+    KafkaException,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from jetl2.devstack import downloads
 from jetl2.devstack.errors import ProcessError
 from jetl2.devstack.process import Process, free_ports, running, wait_until
+from jetl2.schemas import topics
 
 _JVM = ["-Xms256m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"]
 _SINGLE_NODE = {
@@ -32,6 +38,9 @@ _SINGLE_NODE = {
     "group.initial.rebalance.delay.ms": "0",
     # A wrong topic name must be an error, not a topic with one partition
     "auto.create.topics.enable": "false",
+    # A whole book in one frame: as much as our producers send
+    "message.max.bytes": "67108864",
+    "replica.fetch.max.bytes": "67108864",
     "log.cleaner.dedupe.buffer.size": "8388608",
     "log.cleaner.threads": "1",
     "num.io.threads": "2",
@@ -94,19 +103,52 @@ def broker(folder: Path | None = None, *, port: int = 0) -> Iterator[Broker]:
         yield Broker(servers, process)
 
 
-def create_topics(
-    bootstrap_servers: str, partitions: dict[str, int], config: dict[str, str]
-) -> None:
+def create_topics(bootstrap_servers: str, partitions: Mapping[str, int]) -> None:
     """Create topics, name -> partitions; those that exist stay as they are."""
     admin = AdminClient({"bootstrap.servers": bootstrap_servers})
     existing = admin.list_topics(timeout=10).topics
     new = [
-        NewTopic(name, num_partitions=count, replication_factor=1, config=config)
+        NewTopic(name, num_partitions=count, replication_factor=1, config=topics.config(name))
         for name, count in partitions.items()
         if name not in existing
     ]
     for created in admin.create_topics(new).values() if new else ():
         created.result()
+
+
+def create_exchange_topics(
+    bootstrap_servers: str, exchanges: Iterable[str], partitions: int
+) -> None:
+    """Create every topic that the services of these exchanges use."""
+    names = [topics.CHANGELOG]
+    for name in exchanges:
+        names += [topics.raw(name), topics.market(name)]
+        names += [topics.control(name), topics.dead_letter(name)]
+    create_topics(bootstrap_servers, dict.fromkeys(names, partitions))
+
+
+def ends(bootstrap_servers: str, names: Sequence[str]) -> dict[tuple[str, int], int]:
+    """Return the end offset of each partition of these topics: what was ever written there."""
+    consumer = Consumer({"bootstrap.servers": bootstrap_servers, "group.id": "devstack"})
+    try:
+        found = consumer.list_topics(timeout=10).topics
+        partitions = [(name, p) for name in names if name in found for p in found[name].partitions]
+        return {
+            (name, p): consumer.get_watermark_offsets(TopicPartition(name, p), timeout=10)[1]
+            for name, p in partitions
+        }
+    finally:
+        consumer.close()
+
+
+def lag(bootstrap_servers: str, group: str, names: Sequence[str]) -> int:
+    """Return how many messages of these topics a group has not committed yet."""
+    asked = [TopicPartition(name, p) for name, p in (written := ends(bootstrap_servers, names))]
+    admin = AdminClient({"bootstrap.servers": bootstrap_servers})
+    request = ConsumerGroupTopicPartitions(group, asked)
+    [answer] = admin.list_consumer_group_offsets([request]).values()
+    committed = {(t.topic, t.partition): t.offset for t in answer.result(10).topic_partitions}
+    return sum(end - max(committed.get(key, 0), 0) for key, end in written.items())
 
 
 def _properties(data: Path, port: int, controller_port: int) -> str:

@@ -79,7 +79,7 @@ class Market:
         self.ts = 0
         self.samples: dict[int, tuple[Levels, Levels]] = {}
         self._sample_every = sample_every
-        self._random = random.Random(f"{seed}/{listing.symbol}")
+        self._random = random.Random(f"{seed}/{listing.symbol}")  # noqa: S311 - no secret
         self.bids: dict[int, int] = {}
         self.asks: dict[int, int] = {}
         bid, ask = listing.price, listing.price + 1

@@ -40,7 +40,7 @@ class Process:
         self.grace_s = grace_s
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as out:
-            self._guard = subprocess.Popen(
+            self._guard = subprocess.Popen(  # noqa: S603 - our own commands
                 [sys.executable, "-IS", str(_GUARD), str(grace_s), *command],
                 stdin=subprocess.PIPE,
                 stdout=out,

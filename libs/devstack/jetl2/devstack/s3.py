@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 ACCESS_KEY = "jetl2-devstack-not-a-secret"
-SECRET_KEY = "jetl2-devstack-not-a-secret"
+SECRET_KEY = "jetl2-devstack-not-a-secret"  # noqa: S105 - visibly none
 REGION = "us-east-1"
 
 

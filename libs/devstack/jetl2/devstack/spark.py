@@ -47,17 +47,17 @@ def environment(python: Path, extra: Mapping[str, str]) -> dict[str, str]:
     )
 
 
-def command(main: Path, args: Sequence[str], *, work: Path, endpoint: str = "") -> list[str]:
-    """Return the spark-submit command line of a job.
+def options(*, work: Path, endpoint: str = "") -> list[str]:
+    """Return the options of spark-submit that stand before `main.py`.
 
     Args:
-        main: The job's `main.py`.
         work: Folder for Spark's scratch files and Ivy's cache.
         endpoint: S3 server for s3a://; "" means AWS itself.
     """
     jars = ",".join(str(jar) for jar in downloads.jars(downloads.SPARK))
     conf = {
         "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
         "spark.local.dir": str(work / "spark"),
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
@@ -73,9 +73,8 @@ def command(main: Path, args: Sequence[str], *, work: Path, endpoint: str = "") 
             "spark.hadoop.fs.s3a.path.style.access": "true",
             "spark.hadoop.fs.s3a.connection.ssl.enabled": "false",
         }
-    options = [word for name, value in conf.items() for word in ("--conf", f"{name}={value}")]
-    submit = str(home() / "bin" / "spark-submit")
-    return [submit, "--master", MASTER, "--jars", jars, *options, str(main), *args]
+    settings = [word for name, value in conf.items() for word in ("--conf", f"{name}={value}")]
+    return ["--master", MASTER, "--jars", jars, *settings]
 
 
 def submit(
@@ -94,5 +93,6 @@ def submit(
         env: Settings of the job and the AWS variables; AWS_ENDPOINT_URL_S3 also serves s3a://.
     """
     work.mkdir(parents=True, exist_ok=True)
-    line = command(main, args, work=work, endpoint=env.get("AWS_ENDPOINT_URL_S3", ""))
+    words = options(work=work, endpoint=env.get("AWS_ENDPOINT_URL_S3", ""))
+    line = [str(home() / "bin" / "spark-submit"), *words, str(main), *args]
     return Process(name, line, log=log, env=environment(python, env))

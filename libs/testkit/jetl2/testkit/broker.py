@@ -48,7 +48,7 @@ def unique() -> str:
 @pytest.fixture
 def topic(kafka: devstack_kafka.Broker, unique: str) -> str:
     """Give the name of a new topic with one partition on the shared broker."""
-    devstack_kafka.create_topics(kafka.bootstrap_servers, {unique: 1}, {})
+    devstack_kafka.create_topics(kafka.bootstrap_servers, {unique: 1})
     return unique
 
 
