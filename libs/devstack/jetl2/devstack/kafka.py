@@ -103,12 +103,25 @@ def broker(folder: Path | None = None, *, port: int = 0) -> Iterator[Broker]:
         yield Broker(servers, process)
 
 
-def create_topics(bootstrap_servers: str, partitions: Mapping[str, int]) -> None:
-    """Create topics, name -> partitions; those that exist stay as they are."""
+def create_topics(
+    bootstrap_servers: str,
+    partitions: Mapping[str, int],
+    config: Mapping[str, str] | None = None,
+) -> None:
+    """Create topics, name -> partitions; those that exist stay as they are.
+
+    Args:
+        config: Of all of them; None: what each has by its name.
+    """
     admin = AdminClient({"bootstrap.servers": bootstrap_servers})
     existing = admin.list_topics(timeout=10).topics
     new = [
-        NewTopic(name, num_partitions=count, replication_factor=1, config=topics.config(name))
+        NewTopic(
+            name,
+            num_partitions=count,
+            replication_factor=1,
+            config=topics.config(name) if config is None else dict(config),
+        )
         for name, count in partitions.items()
         if name not in existing
     ]
@@ -143,7 +156,8 @@ def ends(bootstrap_servers: str, names: Sequence[str]) -> dict[tuple[str, int], 
 
 def lag(bootstrap_servers: str, group: str, names: Sequence[str]) -> int:
     """Return how many messages of these topics a group has not committed yet."""
-    asked = [TopicPartition(name, p) for name, p in (written := ends(bootstrap_servers, names))]
+    written = ends(bootstrap_servers, names)
+    asked = [TopicPartition(name, p) for name, p in written]
     admin = AdminClient({"bootstrap.servers": bootstrap_servers})
     request = ConsumerGroupTopicPartitions(group, asked)
     [answer] = admin.list_consumer_group_offsets([request]).values()

@@ -77,6 +77,12 @@ def options(*, work: Path, endpoint: str = "") -> list[str]:
     return ["--master", MASTER, "--jars", jars, *settings]
 
 
+def command(main: Path, args: Sequence[str], *, work: Path, endpoint: str = "") -> list[str]:
+    """Return the whole command line of a job; arguments as `options`."""
+    submit_file = str(home() / "bin" / "spark-submit")
+    return [submit_file, *options(work=work, endpoint=endpoint), str(main), *args]
+
+
 def submit(
     name: str,
     python: Path,
@@ -93,6 +99,5 @@ def submit(
         env: Settings of the job and the AWS variables; AWS_ENDPOINT_URL_S3 also serves s3a://.
     """
     work.mkdir(parents=True, exist_ok=True)
-    words = options(work=work, endpoint=env.get("AWS_ENDPOINT_URL_S3", ""))
-    line = [str(home() / "bin" / "spark-submit"), *words, str(main), *args]
+    line = command(main, args, work=work, endpoint=env.get("AWS_ENDPOINT_URL_S3", ""))
     return Process(name, line, log=log, env=environment(python, env))
