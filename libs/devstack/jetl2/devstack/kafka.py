@@ -17,6 +17,8 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
+from tenacity import retry, stop_after_delay, wait_fixed
+
 from jetl2.devstack import downloads
 from jetl2.devstack.errors import ProcessError
 from jetl2.devstack.process import Process, free_ports, running, wait_until
@@ -146,12 +148,15 @@ def ends(bootstrap_servers: str, names: Sequence[str]) -> dict[tuple[str, int], 
     try:
         found = consumer.list_topics(timeout=10).topics
         partitions = [(name, p) for name in names if name in found for p in found[name].partitions]
-        return {
-            (name, p): consumer.get_watermark_offsets(TopicPartition(name, p), timeout=10)[1]
-            for name, p in partitions
-        }
+        return {(name, p): _end(consumer, TopicPartition(name, p)) for name, p in partitions}
     finally:
         consumer.close()
+
+
+@retry(stop=stop_after_delay(20), wait=wait_fixed(0.2), reraise=True)
+def _end(consumer: Consumer, partition: TopicPartition) -> int:
+    # A partition made just now has no leader yet
+    return int(consumer.get_watermark_offsets(partition, timeout=10)[1])
 
 
 def lag(bootstrap_servers: str, group: str, names: Sequence[str]) -> int:
