@@ -93,7 +93,12 @@ class Life:
         """
         state, raw = self._state, self._raw
         state.buffer.clear()
-        if self._rule.scope == "connection" and state.bound not in ("", raw.connection_id):
+        # "" is an event that could not be read: it may have been of any connection
+        if (
+            self._rule.scope == "connection"
+            and raw.connection_id
+            and state.bound not in ("", raw.connection_id)
+        ):
             return  # another connection's: the book does not live on it
         if state.status != SYNCED:
             if state.status == BUFFERING:
