@@ -16,7 +16,6 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
-
 from tenacity import retry, stop_after_delay, wait_fixed
 
 from jetl2.devstack import downloads
