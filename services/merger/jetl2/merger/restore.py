@@ -36,7 +36,11 @@ def load(store: Store, changelog: Mapping[bytes, bytes]) -> Commit | None:
         if isinstance(record, Commit):
             last = record
         elif (feed := store.feeds.get(topics.raw(record.exchange))) is not None:
-            feed.session.load(record.symbol, record.session)
+            try:
+                feed.session.load(record.symbol, record.session)
+            except ValueError as error:
+                problem = f"cannot read the state of {record.exchange}|{record.symbol}: {error}"
+                raise _refused(store, problem) from error
             feed.entries[record.symbol] = Entry(
                 record.exchange,
                 record.symbol,

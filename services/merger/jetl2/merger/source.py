@@ -13,6 +13,8 @@ from jetl2.schemas import topics
 
 TIMEOUT_S = 30.0
 BATCH = 1000
+# A batch that is not full comes back after this long: what each restore waits at its end
+GATHER_S = 0.02
 
 RAW_PREFIX = topics.raw("")
 
@@ -171,7 +173,7 @@ def _read(
         consumer.assign(starts)
         deadline = time.monotonic() + TIMEOUT_S
         while True:
-            batch = consumer.consume(BATCH, 0.2)
+            batch = consumer.consume(BATCH, GATHER_S)
             beat()
             if batch:
                 deadline = time.monotonic() + TIMEOUT_S

@@ -101,16 +101,17 @@ def _records(feed: Feed, raw: RawEvent) -> list[MarketRecord | Resync | DeadLett
         )
         if raw.kind == LOST:
             return [letter]
-        return [letter, *_records(feed, _lost(feed, raw.symbol, raw.local_ts))]
+        lost = _lost(feed, raw.symbol, raw.local_ts, raw.connection_id)
+        return [letter, *_records(feed, lost)]
 
 
-def _lost(feed: Feed, symbol: str, local_ts: int) -> RawEvent:
-    """Return the event that tells a book that one message is missing."""
+def _lost(feed: Feed, symbol: str, local_ts: int, connection_id: str = "") -> RawEvent:
+    """Return the event that tells a book that one message is missing; "" is of any connection."""
     return RawEvent(
         exchange=feed.exchange,
         symbol=symbol,
         local_ts=local_ts,
-        connection_id="",
+        connection_id=connection_id,
         kind=LOST,
         payload=b'{"from_ts":%d,"to_ts":%d,"messages":1}' % (local_ts, local_ts),
     )

@@ -132,27 +132,32 @@ class Worker:
         found = defaultdict(set)
         for p in partitions:
             found[p.partition].add(p.topic)
-        starts = []
-        for number, assigned in sorted(found.items()):
-            if assigned != self._topics:
-                # Another member knows other topics; it will learn, and the group divides anew
-                missing = sorted(self._topics - assigned)
-                _log.warning("task_incomplete", task=number, missing=missing)
-                continue
-            task = start(
-                number,
-                self._partitions,
-                self._exchanges,
-                self._consumer,
-                self._settings,
-                self._health.beat,
-            )
-            self._tasks[number] = task
-            starts += [TopicPartition(t, number, task.store.offsets[t]) for t in sorted(assigned)]
+        for number in [n for n, assigned in found.items() if assigned != self._topics]:
+            # Another member knows other topics; it will learn, and the group divides anew
+            missing = sorted(self._topics - found.pop(number))
+            _log.warning("task_incomplete", task=number, missing=missing)
+        # Side by side: most of a restore is waiting for the broker
+        starting = [self._pool.submit(self._start, number) for number in sorted(found)]
+        self._tasks = {task.store.partition: task for task in (s.result() for s in starting)}
+        starts = [
+            TopicPartition(topic, number, task.store.offsets[topic])
+            for number, task in self._tasks.items()
+            for topic in sorted(self._topics)
+        ]
         self._consumer.assign(starts)
         metrics.TASKS.set(len(self._tasks))
         self._health.ready("tasks")
         _log.info("assigned", tasks=sorted(self._tasks))
+
+    def _start(self, number: int) -> Task:
+        return start(
+            number,
+            self._partitions,
+            self._exchanges,
+            self._consumer,
+            self._settings,
+            self._health.beat,
+        )
 
     def _revoked(self, _: Consumer, __: list[TopicPartition]) -> None:
         self._commit(list(self._tasks.values()), every=True)
