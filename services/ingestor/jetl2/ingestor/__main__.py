@@ -1,0 +1,31 @@
+"""The process: settings from the environment, signals, exit code."""
+
+import asyncio
+import sys
+
+from jetl2.ingestor import supervisor
+from jetl2.ingestor.settings import Settings
+from jetl2.runtime import cli, lifecycle
+
+ABOUT = """
+Receives the feeds of exchanges and writes every frame, byte for byte, to the Kafka topics
+raw.<exchange>, with REST snapshots of books where an exchange sends none by itself. Runs until
+SIGTERM, then hands what it has to Kafka and ends with 0.
+"""
+EXAMPLE = (
+    'JETL2_INGESTOR_SUBSCRIPTIONS=\'{"kraken": {"symbols": ["BTC/USD"]}}\' python -m jetl2.ingestor'
+)
+
+
+def main() -> int:
+    """Run until a signal; return the exit code."""
+    settings = cli.start("ingestor", Settings, about=ABOUT, example=EXAMPLE)
+
+    async def until(stop: asyncio.Event) -> int:
+        return await supervisor.run(settings, stop)
+
+    return lifecycle.run(until)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

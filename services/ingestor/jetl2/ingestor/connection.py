@@ -1,0 +1,301 @@
+"""One connection from its opening to its end: stamps, classifies and hands on every frame."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+
+from jetl2.exchanges.errors import UNREADABLE, UnexpectedFrame
+from jetl2.exchanges.exchange import Address, Exchange, read
+from jetl2.ingestor import metrics
+from jetl2.ingestor.errors import BufferFullError, DisconnectedError
+from jetl2.ingestor.sink import Sink, lost
+from jetl2.ingestor.transport import websocket
+from jetl2.runtime import log
+from jetl2.schemas import records
+from jetl2.schemas.records import BookDelta, RawEvent
+
+UNCLASSIFIED = (Address("", "unclassified"),)
+# The adapters' word for an error that names no symbol
+ERROR = "error"
+# A frame of a book's channel of this size is a snapshot; smaller ones are parsed to know
+LARGE_BYTES = 64 * 1024
+TICK_S = 0.5
+# A new connection whose quiet symbols have said nothing for so long replaces the old one all the same
+OVERLAP_S = 10.0
+# After this time a book is asked for that has not changed yet
+QUIET_S = 3.0
+
+_log = log.get()
+
+
+class Connection:
+    """Receives for some symbols of one exchange.
+
+    Whatever ends it calls `end` with the reason; `run` then closes the socket and returns. In that
+    order the symbols see: connected, frames, lost (only after a full buffer), disconnected.
+    """
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        symbols: Sequence[str],
+        data_types: Sequence[str],
+        *,
+        identity: str,
+        url: str,
+        sink: Sink,
+        first_book_s: float,
+        on_first: Callable[["Connection", str], None],
+        renews: bool = False,
+    ) -> None:
+        """Open nothing yet.
+
+        Args:
+            identity: Unique for ever.
+            on_first: Called with each symbol whose first book frame has come.
+            renews: Takes over from a connection that still runs, so that no book begins anew.
+        """
+        self.exchange = exchange
+        self.symbols = tuple(symbols)
+        self.identity = identity
+        self.renews = renews
+        self.opened_ts = 0
+        self.reason = ""
+        self.frames = 0
+        self.opened = asyncio.Event()
+        self.delivering = asyncio.Event()
+        # Symbols without a book frame yet; those for which a book is missing
+        self.unseen = set(symbols) if "book_delta" in data_types else set[str]()
+        self.bookless = set(self.unseen)
+        self._data_types = tuple(data_types)
+        self._url = url
+        self._sink = sink
+        self._first_book_s = first_book_s
+        self._on_first = on_first
+        self._book_channel = exchange.channels.get("book_delta", "")
+        self._ended = asyncio.Event()
+        self._out: asyncio.Queue[str] = asyncio.Queue()
+        self._number_offset: int | None = None
+        self._bytes = 0
+        self._counted = (0, 0)
+        self._last_s = 0.0
+        self._alarmed = False
+        self._quiet = set[str]()
+
+    @property
+    def live(self) -> bool:
+        """Whether it is open and wanted."""
+        return bool(self.opened_ts) and not self._ended.is_set()
+
+    def end(self, reason: str) -> None:
+        """Ask it to end; the first reason counts."""
+        if not self._ended.is_set():
+            self.reason = reason
+            self._ended.set()
+
+    def request(self, texts: Sequence[str]) -> None:
+        """Send requests, each in its turn under the exchange's rate."""
+        for text in texts:
+            self._out.put_nowait(text)
+
+    def stale_s(self) -> float:
+        """Return how long no frame has come."""
+        return asyncio.get_running_loop().time() - self._last_s if self.live else 0
+
+    def snapshot(self, symbol: str, body: bytes, local_ts: int) -> None:
+        """Hand on the body of a REST snapshot, as of this connection."""
+        self.bookless.discard(symbol)
+        self._put(self._event(symbol, "", local_ts, records.SNAPSHOT, body))
+
+    async def run(self) -> None:
+        """Open, receive until the end, close; `reason` says why."""
+        try:
+            socket = await websocket.connect(
+                self._url, frame_bytes=self.exchange.limits.frame_bytes
+            )
+        except DisconnectedError as error:
+            self.end(f"could not connect: {error}")
+            return
+        self.opened_ts = time.time_ns()
+        self._last_s = asyncio.get_running_loop().time()
+        self._note_each(records.CONNECTED, self._url)
+        self.opened.set()
+        metrics.connects.labels(self.exchange.name).inc()
+        metrics.connections.labels(self.exchange.name).inc()
+        _log.info("connected", exchange=self.exchange.name, connection=self.identity)
+        self.request(self.exchange.subscribe(self.symbols, self._data_types))
+        coroutines = (self._read(socket), self._write(socket), self._watch())
+        parts = [asyncio.create_task(coroutine) for coroutine in coroutines]
+        for part in parts:
+            part.add_done_callback(self._part_done)
+        try:
+            await self._ended.wait()
+        finally:
+            self.end("stopped")
+            for part in parts:
+                part.cancel()
+            await asyncio.gather(*parts, return_exceptions=True)
+            self._note_each(records.DISCONNECTED, self.reason)
+            self._count()
+            metrics.connections.labels(self.exchange.name).dec()
+            await socket.close()
+
+    async def _read(self, socket: websocket.Socket) -> None:
+        recv, now, ended = socket.recv, time.time_ns, self._ended.is_set
+        while not ended():
+            payload = await recv()
+            self._take(payload, now())
+
+    def _take(self, payload: bytes, local_ts: int) -> None:
+        try:
+            addresses = self.exchange.classify(payload) or UNCLASSIFIED
+        except UNREADABLE:
+            addresses = UNCLASSIFIED
+            metrics.unclassified.labels(self.exchange.name).inc()
+        for symbol, channel in addresses:
+            if not self._put(self._event(symbol, channel, local_ts, records.FRAME, payload)):
+                return
+        self.frames += 1
+        self._bytes += len(payload)
+        self._last_s = asyncio.get_running_loop().time()
+        if self.unseen or not self.delivering.is_set():
+            self._first(addresses, payload)
+        if addresses[0] == ("", ERROR):
+            self._refused(payload)
+        if self.exchange.connection_seq is not None:
+            self._follow(payload)
+
+    def _put(self, event: RawEvent) -> bool:
+        try:
+            self._sink.put(event)
+        except BufferFullError:
+            metrics.lost.labels(self.exchange.name).inc()
+            _log.error("buffer_full", exchange=self.exchange.name, connection=self.identity)
+            to_ts = time.time_ns()
+            for symbol in self.symbols:
+                missing = self._event(symbol, "", event.local_ts, records.LOST, b"")
+                self._sink.note(lost(missing, to_ts=to_ts, messages=1, reason="buffer full"))
+            self.end("buffer full")
+            return False
+        return True
+
+    def _first(self, addresses: Sequence[Address], payload: bytes) -> None:
+        """Look for the first book frame of each symbol; quick once all have come."""
+        for symbol, channel in addresses:
+            if symbol in self.unseen and channel == self._book_channel and self._is_book(payload):
+                self.unseen.discard(symbol)
+                if self.exchange.snapshot is None or self.renews:
+                    self.bookless.discard(symbol)
+                if symbol not in self._quiet:
+                    self._on_first(self, symbol)
+        if not self.unseen and any(symbol for symbol, _ in addresses):
+            self.delivering.set()
+
+    def _is_book(self, payload: bytes) -> bool:
+        if len(payload) > LARGE_BYTES:
+            return True
+        try:
+            _, found = read(self.exchange, payload)
+        except UnexpectedFrame:
+            return False
+        in_channel = self.exchange.snapshot is None
+        return any(isinstance(r, BookDelta) and (r.is_snapshot or not in_channel) for r in found)
+
+    def _follow(self, payload: bytes) -> None:
+        """Compare the exchange's count of this connection's frames with our own."""
+        assert self.exchange.connection_seq is not None
+        try:
+            number = self.exchange.connection_seq(self.exchange.decode(payload))
+        except UNREADABLE:
+            return
+        if number is None:
+            return
+        offset = number - self.frames
+        if self._number_offset is not None and offset != self._number_offset:
+            metrics.gaps.labels(self.exchange.name).inc()
+            self.end(f"connection_sequence: {offset - self._number_offset} frames before {number}")
+        self._number_offset = offset
+
+    def _refused(self, payload: bytes) -> None:
+        metrics.refusals.labels(self.exchange.name).inc()
+        text = payload[:500].decode(errors="replace")
+        _log.warning(
+            "exchange_refused", exchange=self.exchange.name, connection=self.identity, answer=text
+        )
+
+    async def _write(self, socket: websocket.Socket) -> None:
+        alive = self.exchange.keepalive
+        while True:
+            try:
+                async with asyncio.timeout(alive.interval_s if alive.message else None):
+                    text = await self._out.get()
+            except TimeoutError:
+                await socket.send(alive.message)
+            else:
+                await socket.send(text)
+                self._sink.note(
+                    self._event("", "", time.time_ns(), records.SUBSCRIBED, text.encode())
+                )
+            await asyncio.sleep(1 / self.exchange.limits.sends_per_second)
+
+    async def _watch(self) -> None:
+        most_s = self.exchange.keepalive.stale_s
+        loop = asyncio.get_running_loop()
+        begin_s = loop.time()
+        while True:
+            await asyncio.sleep(min(TICK_S, most_s / 4, self._first_book_s / 4))
+            self._count()
+            age_s = loop.time() - begin_s
+            if self.stale_s() > most_s:
+                self.end(f"stale: no frame for {most_s:g} s")
+            if age_s > QUIET_S and not self._quiet:
+                # Nothing has changed in these books since we listen: they are fetched all the same
+                self._quiet = set(self.unseen)
+                for symbol in self._quiet:
+                    self._on_first(self, symbol)
+            if age_s > OVERLAP_S and self.frames:
+                self.delivering.set()
+            if age_s > self._first_book_s and self.bookless and not self._alarmed:
+                self._alarmed = True
+                _log.error(
+                    "no_first_book",
+                    exchange=self.exchange.name,
+                    connection=self.identity,
+                    symbols=sorted(self.bookless),
+                    after_s=self._first_book_s,
+                )
+
+    def missing(self) -> int:
+        """Return how many books have not come in the time they should."""
+        return len(self.bookless) if self._alarmed and self.live else 0
+
+    def _count(self) -> None:
+        frames, size = self._counted
+        metrics.frames.labels(self.exchange.name).inc(self.frames - frames)
+        metrics.size.labels(self.exchange.name).inc(self._bytes - size)
+        self._counted = (self.frames, self._bytes)
+
+    def _part_done(self, part: asyncio.Task[None]) -> None:
+        error = None if part.cancelled() else part.exception()
+        if isinstance(error, DisconnectedError):
+            self.end(str(error))
+        elif error is not None:
+            _log.error("connection_failed", connection=self.identity, exc_info=error)
+            self.end(f"{type(error).__name__}: {error}")
+
+    def _note_each(self, kind: str, text: str) -> None:
+        local_ts = time.time_ns()
+        for symbol in self.symbols:
+            self._sink.note(self._event(symbol, "", local_ts, kind, text.encode()))
+
+    def _event(self, symbol: str, channel: str, ts: int, kind: str, payload: bytes) -> RawEvent:
+        return RawEvent(
+            exchange=self.exchange.name,
+            symbol=symbol,
+            channel=channel,
+            local_ts=ts,
+            connection_id=self.identity,
+            counter=self.frames,
+            kind=kind,
+            payload=payload,
+        )

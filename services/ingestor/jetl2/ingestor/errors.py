@@ -1,0 +1,21 @@
+"""What can go wrong between an exchange and Kafka, by cure."""
+
+
+class IngestorError(Exception):
+    """Base of this package's errors."""
+
+
+class BufferFullError(IngestorError):
+    """Kafka takes less than comes in: close the connections, note the loss, wait for room."""
+
+
+class DisconnectedError(IngestorError):
+    """The connection is over or could not be made: back off, connect anew."""
+
+
+class RefusedError(IngestorError):
+    """The exchange will not answer this request however often it is asked: log it, go on."""
+
+
+class ProducerError(IngestorError):
+    """The producer can't go on (librdkafka calls it fatal): end the process, restart."""

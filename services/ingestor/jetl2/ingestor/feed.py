@@ -1,0 +1,194 @@
+"""All connections of one exchange: opened, renewed with an overlap, opened again when they end."""
+
+import asyncio
+import itertools
+import os
+import random
+import socket
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+
+from jetl2.exchanges.exchange import Exchange
+from jetl2.ingestor import metrics, plan
+from jetl2.ingestor.budget import Budget
+from jetl2.ingestor.connection import Connection
+from jetl2.ingestor.resync import Resyncs
+from jetl2.ingestor.settings import Endpoint, Settings, Subscription
+from jetl2.ingestor.sink import Sink
+from jetl2.ingestor.transport.rest import Rest
+from jetl2.runtime import log
+from jetl2.runtime.health import Health
+
+# One that lived this long was a good one: the next backoff begins anew
+GOOD_S = 30
+ENDED_KEPT = 1000
+
+_log = log.get()
+_numbers = itertools.count(1)
+
+
+class Feed:
+    """One exchange's symbols, on as many connections as its limits ask for."""
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        subscription: Subscription,
+        settings: Settings,
+        *,
+        sink: Sink,
+        health: Health,
+        chance: random.Random | None = None,
+    ) -> None:
+        """Open nothing yet.
+
+        Args:
+            chance: For jitter.
+        """
+        endpoint = settings.endpoints.get(exchange.name, Endpoint())
+        snapshot = exchange.snapshot
+        self.exchange = exchange
+        self.rest = Rest(exchange.name, snapshot.weight_per_minute if snapshot else 60)
+        self.rest_host = endpoint.rest
+        self.connections: dict[str, Connection] = {}
+        self._subscription = subscription
+        self._settings = settings
+        self._sink = sink
+        self._health = health
+        self._chance = chance or random.Random()  # noqa: S311 - jitter
+        self._url = plan.at(exchange.url, endpoint.ws)
+        self._connects = Budget(exchange.limits.connects_per_minute, time.monotonic)
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._ended: OrderedDict[str, None] = OrderedDict()
+        self._resyncs = Resyncs(
+            exchange,
+            self.rest,
+            rest_host=endpoint.rest,
+            interval_s=settings.resync_s,
+            find=self._find,
+        )
+        self.asked = self._resyncs.asked
+
+    async def run(self, symbols: Sequence[str]) -> None:
+        """Receive these symbols until cancelled; then close all connections."""
+        groups = plan.shards(symbols, self.exchange.limits.symbols)
+        keepers = [asyncio.create_task(self._keep(n, group)) for n, group in enumerate(groups)]
+        try:
+            await asyncio.gather(*keepers)
+        finally:
+            for keeper in keepers:
+                keeper.cancel()
+            for identity, connection in self.connections.items():
+                connection.end("stopped")
+                if not connection.opened.is_set():
+                    self._tasks[identity].cancel()
+            await asyncio.gather(*keepers, *self._tasks.values(), return_exceptions=True)
+            await self._resyncs.close()
+
+    def measure(self) -> None:
+        """Bring the gauges up to date."""
+        every = list(self.connections.values())
+        name = self.exchange.name
+        metrics.staleness.labels(name).set(max((c.stale_s() for c in every), default=0))
+        metrics.books_missing.labels(name).set(sum(c.missing() for c in every))
+
+    async def _keep(self, number: int, symbols: Sequence[str]) -> None:
+        """Keep these symbols connected; at a renewal the new one delivers before the old closes."""
+        part = f"{self.exchange.name}/{number}"
+        current: Connection | None = None
+        attempt = 0
+        while True:
+            if current is None:
+                self._health.not_ready(part, "not connected")
+            await self._sink.room()
+            await self._connects.spend()
+            new = self._open(symbols, renews=current is not None and current.live)
+            task = self._tasks[new.identity]
+            await _either(task, new.delivering if new.renews else new.opened)
+            if not task.done():
+                self._health.ready(part)
+                if current is not None:
+                    current.end("renewed")
+                current = new
+                renew_s = plan.renew_after_s(self.exchange.limits.lifetime_s, self._chance)
+                begun_s = time.monotonic()
+                await asyncio.wait({task}, timeout=renew_s)
+                if not task.done():
+                    continue
+                if time.monotonic() - begun_s > GOOD_S:
+                    attempt = 0
+            if current is not None and not current.live:
+                current = None
+            await self._back_off(new, attempt)
+            attempt += 1
+
+    def _open(self, symbols: Sequence[str], *, renews: bool) -> Connection:
+        identity = f"{socket.gethostname()}-{os.getpid()}-{next(_numbers)}-{time.time_ns()}"
+        connection = Connection(
+            self.exchange,
+            symbols,
+            self._subscription.data_types,
+            identity=identity,
+            url=self._url,
+            sink=self._sink,
+            first_book_s=self._settings.first_book_s,
+            on_first=self._resyncs.first,
+            renews=renews,
+        )
+        task = asyncio.create_task(connection.run(), name=identity)
+        self.connections[identity] = connection
+        self._tasks[identity] = task
+        task.add_done_callback(lambda _: self._close(connection))
+        return connection
+
+    def _close(self, connection: Connection) -> None:
+        connection.end("stopped")
+        del self.connections[connection.identity]
+        del self._tasks[connection.identity]
+        self._ended[connection.identity] = None
+        if len(self._ended) > ENDED_KEPT:
+            self._ended.popitem(last=False)
+        _log.info(
+            "disconnected",
+            exchange=self.exchange.name,
+            connection=connection.identity,
+            reason=connection.reason,
+            frames=connection.frames,
+        )
+
+    async def _back_off(self, ended: Connection, attempt: int) -> None:
+        metrics.reconnects.labels(self.exchange.name).inc()
+        wait_s = plan.backoff_s(
+            attempt, self._settings.backoff_s, self._settings.backoff_most_s, self._chance
+        )
+        _log.warning(
+            "reconnecting",
+            exchange=self.exchange.name,
+            reason=ended.reason,
+            attempt=attempt + 1,
+            wait_s=round(wait_s, 2),
+        )
+        await asyncio.sleep(wait_s)
+
+    def _find(self, symbol: str, identity: str, asked_ts: int) -> Connection | None:
+        """Return the connection on which a book shall be taken anew, None where none shall."""
+        named = self.connections.get(identity)
+        if named is not None and named.live:
+            return named if symbol in named.symbols else None
+        if identity and named is None and identity not in self._ended:
+            return None  # another ingestor's
+        for connection in reversed(self.connections.values()):
+            if connection.live and symbol in connection.symbols:
+                # Connected since the request: it has taken the book anew by itself
+                begins_anew = connection.opened_ts > asked_ts and not connection.renews
+                return None if begins_anew else connection
+        return None
+
+
+async def _either(task: asyncio.Task[None], event: asyncio.Event) -> None:
+    waiting = asyncio.create_task(event.wait())
+    try:
+        await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        waiting.cancel()

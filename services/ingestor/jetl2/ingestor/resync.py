@@ -1,0 +1,131 @@
+"""Taking books anew: REST snapshots on connecting, and what the merger asks for."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from jetl2.exchanges.exchange import Exchange
+from jetl2.ingestor import metrics, plan
+from jetl2.ingestor.connection import Connection
+from jetl2.ingestor.errors import RefusedError
+from jetl2.ingestor.transport.rest import Rest
+from jetl2.runtime import log
+from jetl2.schemas.records import Resync
+
+# The merger's word for a jump in the counter of the whole connection
+CONNECTION_SEQUENCE = "connection_sequence"
+
+_log = log.get()
+
+
+class Resyncs:
+    """Takes books of one exchange anew, by what its declaration offers.
+
+    REST snapshot, else a new subscription of the book, else a new connection. A symbol whose turn
+    is already under way is not asked for twice, and at most once in `interval_s`.
+    """
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        rest: Rest,
+        *,
+        rest_host: str,
+        interval_s: float,
+        find: Callable[[str, str, int], Connection | None],
+    ) -> None:
+        """Do nothing until asked.
+
+        Args:
+            find: (symbol, connection id, time of the request) -> the connection that serves it,
+                None where the request is not for us or out of date.
+        """
+        self._exchange = exchange
+        self._rest = rest
+        self._rest_host = rest_host
+        self._interval_s = interval_s
+        self._find = find
+        self._under_way: dict[str, asyncio.Task[None]] = {}
+        self._last_s: dict[str, float] = {}
+
+    def first(self, connection: Connection, symbol: str) -> None:
+        """Fetch the snapshot that a new subscription needs, where the stream carries none."""
+        if self._exchange.snapshot is not None and not connection.renews:
+            self._begin(symbol, self._fetch(connection, symbol))
+
+    def asked(self, request: Resync) -> None:
+        """Do what the merger asks for."""
+        connection = self._find(request.symbol, request.connection_id, request.local_ts)
+        how = "ignored"
+        if connection is not None and request.symbol not in self._under_way:
+            how = self._how(request)
+            self._begin(request.symbol, self._serve(connection, request.symbol, how))
+        metrics.resyncs.labels(self._exchange.name, how).inc()
+        _log.info(
+            "resync_asked",
+            exchange=self._exchange.name,
+            symbol=request.symbol,
+            connection=request.connection_id,
+            reason=request.reason,
+            how=how,
+        )
+
+    async def close(self) -> None:
+        """Give up what is under way."""
+        tasks = list(self._under_way.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._rest.close()
+
+    def _how(self, request: Resync) -> str:
+        if request.reason == CONNECTION_SEQUENCE and self._exchange.connection_seq is not None:
+            return "reconnect"
+        if self._exchange.snapshot is not None:
+            return "snapshot"
+        return "resubscribe" if self._exchange.resubscribe is not None else "reconnect"
+
+    def _begin(self, symbol: str, work: "asyncio._CoroutineLike[None]") -> None:
+        if symbol in self._under_way:
+            work.close()
+            return
+        task = asyncio.create_task(work)
+        self._under_way[symbol] = task
+        task.add_done_callback(lambda done: self._done(symbol, done))
+
+    def _done(self, symbol: str, task: asyncio.Task[None]) -> None:
+        del self._under_way[symbol]
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("resync_failed", exchange=self._exchange.name, symbol=symbol, exc_info=error)
+
+    async def _serve(self, connection: Connection, symbol: str, how: str) -> None:
+        loop = asyncio.get_running_loop()
+        due_s = self._last_s.get(symbol, -self._interval_s) + self._interval_s
+        await asyncio.sleep(max(due_s - loop.time(), 0))
+        self._last_s[symbol] = loop.time()
+        if how == "reconnect":
+            connection.end("resync asked for")
+        elif how == "snapshot":
+            await self._fetch(connection, symbol)
+        elif self._exchange.resubscribe is not None:
+            connection.request(self._exchange.resubscribe(symbol))
+
+    async def _fetch(self, connection: Connection, symbol: str) -> None:
+        snapshot = self._exchange.snapshot
+        assert snapshot is not None
+        url = plan.at(snapshot.url(symbol), self._rest_host)
+        with metrics.snapshot_seconds.labels(self._exchange.name).time():
+            try:
+                body = await self._rest.get(url, snapshot.weight)
+            except RefusedError as error:
+                _log.error(
+                    "snapshot_refused",
+                    exchange=self._exchange.name,
+                    symbol=symbol,
+                    error=str(error),
+                )
+                return
+        local_ts = time.time_ns()
+        # A connection that ended meanwhile has a successor, which fetches for itself
+        if connection.live:
+            connection.snapshot(symbol, body, local_ts)

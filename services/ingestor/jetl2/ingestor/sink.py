@@ -1,0 +1,183 @@
+"""Raw events to Kafka: encoded, put on the partition of their symbol, bounded, never dropped unsaid."""
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from confluent_kafka import KafkaError, KafkaException, Message
+
+from jetl2.ingestor import metrics
+from jetl2.ingestor.errors import BufferFullError, ProducerError
+from jetl2.ingestor.settings import Settings
+from jetl2.runtime import kafka, log
+from jetl2.schemas import avro, topics
+from jetl2.schemas.records import LOST, RawEvent
+
+POLL_S = 0.02
+STATISTICS_MS = 5_000
+MEBIBYTE = 1024 * 1024
+
+_log = log.get()
+
+
+class Sink(Protocol):
+    """Where raw events go."""
+
+    def put(self, event: RawEvent) -> None:
+        """Take a frame or a snapshot.
+
+        Raises:
+            BufferFullError: It was not taken.
+        """
+
+    def note(self, event: RawEvent) -> None:
+        """Take a small event that must not be lost; it waits for room if there is none."""
+
+    async def room(self) -> None:
+        """Return when there is room again, and all that waited has been taken."""
+
+
+def lost(event: RawEvent, *, to_ts: int, messages: int, reason: str) -> RawEvent:
+    """Return the note that an event, and what came after it until `to_ts`, was not kept."""
+    content = {"from_ts": event.local_ts, "to_ts": to_ts, "messages": messages, "reason": reason}
+    return RawEvent(
+        exchange=event.exchange,
+        symbol=event.symbol,
+        channel=event.channel,
+        local_ts=to_ts,
+        connection_id=event.connection_id,
+        counter=event.counter,
+        kind=LOST,
+        payload=json.dumps(content).encode(),
+    )
+
+
+class KafkaSink:
+    """The sink of production; to be used from one event loop only."""
+
+    def __init__(self, settings: Settings, partitions: Mapping[str, int]) -> None:
+        """Open a producer.
+
+        Args:
+            partitions: Exchange -> partitions of its raw topic.
+        """
+        self._partitions = partitions
+        self._where: dict[tuple[str, str], tuple[str, int, bytes]] = {}
+        self._waiting: deque[RawEvent] = deque()
+        self._half = settings.buffer_messages // 2
+        self._closed = False
+        self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._producer = kafka.producer(
+            settings.bootstrap_servers,
+            client_id="jetl2-ingestor",
+            properties={
+                "queue.buffering.max.messages": settings.buffer_messages,
+                "queue.buffering.max.kbytes": settings.buffer_mb * 1024,
+                # Success needs no call of ours a record
+                "delivery.report.only.error": True,
+                "on_delivery": self._undelivered,
+                "error_cb": self._error,
+                "statistics.interval.ms": STATISTICS_MS,
+                "stats_cb": _measure,
+            },
+        )
+        self._poller = asyncio.create_task(self._poll(), name="producer")
+
+    def put(self, event: RawEvent) -> None:
+        """Take a frame or a snapshot; see Sink."""
+        try:
+            topic, partition, key = self._where[event.exchange, event.symbol]
+        except KeyError:
+            topic, partition, key = self._place(event)
+        try:
+            self._producer.produce(topic, avro.encode(event), key, partition)
+        except BufferError:
+            raise BufferFullError from None
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.MSG_SIZE_TOO_LARGE:
+                raise
+            self._refused(event, error.args[0].str())
+
+    def note(self, event: RawEvent) -> None:
+        """Take a small event, now or when there is room; see Sink."""
+        self._waiting.append(event)
+        self._take_waiting()
+
+    async def room(self) -> None:
+        """Return when less than half of the buffer is taken; see Sink."""
+        while self._waiting or len(self._producer) > self._half:  # noqa: ASYNC110 - no event tells
+            await asyncio.sleep(POLL_S)
+
+    async def close(self, timeout_s: float) -> int:
+        """Send what is left, and return how many records Kafka did not take in that time."""
+        self._closed = True
+        await self._poller
+        loop = asyncio.get_running_loop()
+        end = loop.time() + timeout_s
+        left = self._left()
+        while left and loop.time() < end and not self.failed.done():
+            # Off the loop, so that a second signal is heard
+            await asyncio.to_thread(self._producer.flush, 0.2)
+            self._take_waiting()
+            left = self._left()
+        return left
+
+    def _left(self) -> int:
+        return len(self._producer) + len(self._waiting)
+
+    async def _poll(self) -> None:
+        while not self._closed:
+            self._producer.poll(0)
+            self._take_waiting()
+            metrics.buffer_messages.set(self._left())
+            await asyncio.sleep(POLL_S)
+
+    def _take_waiting(self) -> None:
+        while self._waiting:
+            try:
+                self.put(self._waiting[0])
+            except BufferFullError:
+                return
+            self._waiting.popleft()
+
+    def _place(self, event: RawEvent) -> tuple[str, int, bytes]:
+        number = topics.partition(event.symbol, self._partitions[event.exchange])
+        place = (topics.raw(event.exchange), number, event.symbol.encode())
+        self._where[event.exchange, event.symbol] = place
+        return place
+
+    def _undelivered(self, error: KafkaError | None, message: Message) -> None:
+        if error is None:
+            return
+        value = message.value()
+        if value is not None:
+            self._refused(avro.decode(bytes(value)), error.str())
+
+    def _refused(self, event: RawEvent, reason: str) -> None:
+        metrics.undelivered.labels(event.exchange).inc()
+        _log.error(
+            "record_refused",
+            exchange=event.exchange,
+            symbol=event.symbol,
+            kind=event.kind,
+            size_bytes=len(event.payload),
+            error=reason,
+        )
+        if event.kind != LOST:
+            # Later than where it should stand, but before anything that could build on it is long
+            self._waiting.append(lost(event, to_ts=event.local_ts, messages=1, reason=reason))
+
+    def _error(self, error: KafkaError) -> None:
+        if error.fatal() and not self.failed.done():
+            self.failed.set_exception(ProducerError(error.str()))
+        _log.warning("kafka_error", error=error.str(), fatal=error.fatal())
+
+
+def _measure(statistics: str) -> None:
+    found: dict[str, Any] = json.loads(statistics)
+    brokers = [b for b in found["brokers"].values() if b["nodeid"] >= 0]
+    metrics.buffer_bytes.set(found["msg_size"])
+    metrics.produce_latency.set(max((b["rtt"]["p99"] for b in brokers), default=0) / 1e6)
+    metrics.buffer_latency.set(max((b["int_latency"]["p99"] for b in brokers), default=0) / 1e6)

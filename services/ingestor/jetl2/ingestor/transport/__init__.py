@@ -1,0 +1,1 @@
+"""How frames come in: websocket, and REST for snapshots and lists."""
