@@ -78,6 +78,18 @@ def test_the_environment_cannot_silence_the_transaction_guard(
     assert "FAIL" in seen
 
 
+def test_a_property_that_is_none_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("JETL2_KAFKA_PROPERTIES", '{"no.such.property": "x"}')
+
+    with pytest.raises(SystemExit) as stopped:
+        kafka.check()
+
+    assert stopped.value.code == 2
+    assert "no.such.property" in capsys.readouterr().err
+
+
 def test_wrong_properties_are_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

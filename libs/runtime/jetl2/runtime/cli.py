@@ -5,7 +5,7 @@ import importlib.metadata
 import textwrap
 from collections.abc import Sequence
 
-from jetl2.runtime import log
+from jetl2.runtime import kafka, log
 from jetl2.runtime.settings import S, ServiceSettings, read, table
 
 
@@ -28,16 +28,20 @@ def start(
         SystemExit: 0 after --help or --version; 2 for a wrong argument or setting.
     """
     prefix = f"JETL2_{package.upper()}_"
+    rows = table(settings, prefix)
+    if issubclass(settings, ServiceSettings):
+        rows += table(kafka.Settings, kafka.PREFIX)
     parser = argparse.ArgumentParser(
         prog=package,
         description=textwrap.dedent(about).strip(),
-        epilog=f"example:\n  {example}\n\nsettings:\n{_rows(table(settings, prefix))}",
+        epilog=f"example:\n  {example}\n\nsettings:\n{_rows(rows)}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"{package} {version(package)}")
     parser.parse_args(argv)
     values = read(settings, prefix)
     if isinstance(values, ServiceSettings):
+        kafka.check()
         log.setup(values.log_level, values.log_format)
     return values
 

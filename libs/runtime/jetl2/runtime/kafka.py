@@ -17,8 +17,10 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_random_exponential
 
 from jetl2.runtime import log
-from jetl2.runtime.settings import read
+from jetl2.runtime.settings import example, read, refuse
 from jetl2.schemas import topics
+
+PREFIX = "JETL2_KAFKA_"
 
 # A whole book in one frame: 5 MB of JSON were seen; the broker counts the compressed batch
 MESSAGE_BYTES = 64 * 1024 * 1024
@@ -53,6 +55,18 @@ class KnowsTopics(Protocol):
 
     def list_topics(self, *, timeout: float) -> Any:
         """Return the cluster's metadata."""
+
+
+def check() -> None:
+    """End the process, as for any wrong setting, if librdkafka does not take the properties."""
+    properties = _properties()
+    if not properties:
+        return
+    try:
+        # Without brokers it opens no connection
+        AdminClient(dict(properties))
+    except KafkaException as error:
+        refuse(f"{PREFIX}PROPERTIES", error.args[0].str(), example(Settings, "properties"))
 
 
 def producer(
@@ -260,7 +274,7 @@ def _common(
 
 @functools.cache
 def _properties() -> dict[str, Any]:
-    return dict(read(Settings, "JETL2_KAFKA_").properties)
+    return dict(read(Settings, PREFIX).properties)
 
 
 class _Logger:
