@@ -100,8 +100,9 @@ def package(
     python_tests(
         name="tests",
         sources=["tests/**/test_*.py", "!tests/integration/**"],
-        dependencies=[":fixtures", *without],
-        timeout=300,
+        # All sources, since some tests start modules as processes, which no import names
+        dependencies=[":src", ":fixtures", *without],
+        timeout=900,
         # One pytest process a package: starting one takes longer than most files
         batch_compatibility_tag=name,
     )

@@ -1,0 +1,35 @@
+# Each target calls one script; what it does is written there.
+.DEFAULT_GOAL := help
+PYTHON := .cache/env/dev/bin/python
+
+.PHONY: help demo test check fmt package pins release clean env
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; do printf '  make %-9s %s\n' "$$name" "$$what"; done
+
+demo: ## run the whole platform here, end to end; SOURCE=recordings|simulated|live
+	@build-support/demo.sh
+
+test: ## run everything that CI runs
+	@build-support/env.sh dev && $(PYTHON) build-support/ci.py
+
+check: ## run the static checks: style, types, dependency rules, infrastructure
+	@build-support/env.sh dev && $(PYTHON) build-support/check.py
+
+fmt: ## format the sources
+	@build-support/env.sh dev && .cache/env/dev/bin/ruff format --quiet . && .cache/env/dev/bin/ruff check --fix-only --quiet . && { ! command -v terraform >/dev/null || terraform fmt -recursive infra/terraform; }
+
+package: ## build the wheel and sdist of each package, the PEX of each service and job, into dist/
+	@./pants package ::
+
+pins: ## make 3rdparty/*.txt anew from what is asked for
+	@build-support/pins.sh
+
+env: ## make the development environment in .cache/env/dev
+	@build-support/env.sh dev
+
+release: ## release a package: make release PACKAGE=ingestor PART=major|minor|patch
+	@build-support/env.sh dev && $(PYTHON) build-support/release.py "$(PACKAGE)" "$(PART)"
+
+clean: ## remove what was built, and the environments
+	@rm -rf dist .cache .pants.d .pids .mypy_cache .ruff_cache .pytest_cache
