@@ -9,7 +9,7 @@ from jetl2.schemas.records import BookDelta, DeadLetter, Gap, MarketRecord, RawE
 Output = MarketRecord | Resync | DeadLetter
 
 # A snapshot that was asked for and did not come is asked for again after 10 s, 20 s, ... 300 s;
-# one that came too old after 1 s, 2 s, ...
+# one that came too old at once, then after 2 s, 4 s, ...
 SILENCE_S = 10
 REFUSED_S = 1
 MOST_S = 300
@@ -277,9 +277,11 @@ class Life:
         now = self._raw.local_ts
         if not state.asked_ts and not state.refused:
             # the ingestor asks by itself when it connects
-            state.asked_ts, state.asked = now, 1
+            state.asked_ts = now
             return
         wait_s = min((REFUSED_S if state.refused else SILENCE_S) * 2**state.asked, MOST_S)
+        if state.refused and not state.asked:
+            wait_s = 0
         if now - state.asked_ts >= wait_s * SECOND_NS:
             self._ask(reason)
 

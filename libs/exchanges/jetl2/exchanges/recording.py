@@ -8,7 +8,7 @@ recorder kept none by the header's names and the first frames.
 import base64
 import gzip
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,8 +47,7 @@ def recognise(path: Path) -> Recording:
         UnsupportedRecording: No session, or in a protocol that no module here speaks; says which.
         OSError: The file cannot be read.
     """
-    entries = _entries(path)
-    header = next(entries, {})
+    header = next(entries(path), {})
     if header.get("t") != "session":
         message = f"{path}: expected a header with t = session in its first line"
         raise UnsupportedRecording(message)
@@ -58,17 +57,24 @@ def recognise(path: Path) -> Recording:
 
 
 def raw_events(recording: Recording) -> Iterator[RawEvent]:
-    """Yield everything received, in recorded order, once for each symbol it is about.
+    """Yield everything received, in recorded order, once for each symbol it is about."""
+    return events(recording.exchange, entries(recording.path), _first_exchange_ts(recording))
 
-    A connection opens for a symbol with the symbol's first frame. Where the recording has no
-    receive time the exchange's own stands in for it, else the time of the event before.
+
+def events(exchange: Exchange, session: Iterable[Entry], start_ts: int = 0) -> Iterator[RawEvent]:
+    """Yield raw events of a session's lines, its header left out or not.
+
+    A connection opens for a symbol with the symbol's first frame. Where a line has no receive time
+    the exchange's own stands in for it, else the time of the event before.
+
+    Args:
+        start_ts: Time of what comes before any time is known.
     """
-    exchange = recording.exchange
-    clock = _Clock(_first_exchange_ts(recording))
+    clock = _Clock(start_ts)
     counters: dict[str, int] = {}
     opened: dict[tuple[str, str], str] = {}
     urls: dict[str, str] = {}
-    for entry in _entries(recording.path):
+    for entry in session:
         what, connection = entry.get("dir"), str(entry.get("conn") or "0")
         if what == "connect":
             urls[connection] = entry.get("url", "")
@@ -102,7 +108,7 @@ def raw_events(recording: Recording) -> Iterator[RawEvent]:
 
 def messages(recording: Recording) -> int:
     """Return how many messages were received, by websocket or by REST."""
-    return sum(entry.get("dir") in ("recv", "http") for entry in _entries(recording.path))
+    return sum(entry.get("dir") in ("recv", "http") for entry in entries(recording.path))
 
 
 def addresses(exchange: Exchange, payload: bytes) -> list[tuple[str, str]]:
@@ -134,7 +140,12 @@ class _Clock:
         return self._last
 
 
-def _entries(path: Path) -> Iterator[Entry]:
+def entries(path: Path) -> Iterator[Entry]:
+    """Yield the lines of a session, the header first.
+
+    Raises:
+        UnsupportedRecording: A line is no JSON object.
+    """
     opener = gzip.open if path.suffix == ".gz" else open
     with opener(path, "rt", encoding="utf-8") as lines:
         for number, line in enumerate(lines, start=1):
@@ -178,7 +189,7 @@ def _event(
 
 def _by_url(path: Path, header: Entry) -> Exchange | None:
     """Return the exchange of the first URL connected to; None when the session kept none."""
-    url = next((e["url"] for e in _entries(path) if e.get("dir") == "connect"), None)
+    url = next((e["url"] for e in entries(path) if e.get("dir") == "connect"), None)
     if not url:
         return None
     found = endpoint_of(url)
@@ -222,7 +233,7 @@ def _by_header(path: Path, header: Entry) -> Exchange:
 
 def _first_frames(path: Path) -> Iterator[Entry]:
     found = 0
-    for entry in _entries(path):
+    for entry in entries(path):
         if entry.get("dir") == "recv":
             yield entry
             found += 1
@@ -247,7 +258,7 @@ def _exchange_ts(exchange: Exchange, payload: bytes) -> int:
 
 def _first_exchange_ts(recording: Recording) -> int:
     """Return the first time that an exchange gives, where the session starts without our own."""
-    for entry in _entries(recording.path):
+    for entry in entries(recording.path):
         if entry.get("ts") is not None:
             return 0
         if entry.get("dir") == "recv":

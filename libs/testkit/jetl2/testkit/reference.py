@@ -74,12 +74,18 @@ Books = dict[str, Book]
 
 def instants(path: Path) -> Iterator[Instant]:
     """Yield each change of each book of a recorded session, in order."""
+    for message, local_ts, changed, books in messages(path):
+        for symbol in changed:
+            yield Instant(message, local_ts, symbol, books[symbol])
+
+
+def messages(path: Path) -> Iterator[tuple[int, int | None, list[str], Books]]:
+    """Yield each received message: its number, its time, the symbols changed, all books after it."""
     opener = gzip.open if path.suffix == ".gz" else open
     books: Books = {}
     message = -1
     with opener(path, "rt", encoding="utf-8") as lines:
-        header = json.loads(next(lines))
-        protocol = PROTOCOLS[header["exchange"]]
+        protocol = PROTOCOLS[json.loads(next(lines))["exchange"]]
         for line in lines:
             entry = json.loads(line)
             if entry["dir"] not in ("recv", "http"):
@@ -88,18 +94,18 @@ def instants(path: Path) -> Iterator[Instant]:
             raw = entry["raw"]
             if entry.get("encoding") == "base64":
                 raw = base64.b64decode(raw).decode()
-            if not raw.startswith(("{", "[")):
-                continue
-            # every number as the text that was sent
-            frame = json.loads(raw, parse_float=str, parse_int=str)
             local_ts = None if entry["ts"] is None else int(Decimal(entry["ts"]) * 10**9)
-            for symbol in protocol(books, entry, frame):
-                yield Instant(message, local_ts, symbol, books[symbol])
+            # every number as the text that was sent; "pong" and the like are no JSON
+            frame = json.loads(raw, parse_float=str, parse_int=str) if raw[:1] in "{[" else {}
+            yield message, local_ts, protocol(books, entry, frame), books
 
 
 def final_books(path: Path) -> Books:
     """Return the books at the end of a session, by symbol."""
-    return {instant.symbol: instant.book for instant in instants(path)}
+    found: Books = {}
+    for _, _, _, books in messages(path):
+        found = books
+    return found
 
 
 def _binance(books: Books, entry: dict[str, Any], frame: Any) -> list[str]:

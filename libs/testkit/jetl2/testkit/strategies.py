@@ -21,7 +21,7 @@ def levels(max_size: int = 30) -> st.SearchStrategy[Levels]:
 
 
 @st.composite
-def book_records(draw: st.DrawFn, *, is_snapshot: bool, **fields: Any) -> BookDelta:
+def book_records(draw: st.DrawFn, /, *, is_snapshot: bool, **fields: Any) -> BookDelta:
     """Return a snapshot or a delta of any precision."""
     bids, asks = draw(levels()), draw(levels())
     return BookDelta(

@@ -1,0 +1,103 @@
+"""Where the tests' sessions come from, and how they are run through the engine."""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from jetl2.exchanges import adapters, recording
+from jetl2.exchanges.errors import UnsupportedRecording
+from jetl2.exchanges.exchange import Exchange
+from jetl2.exchanges.life import Output
+from jetl2.exchanges.recording import Entry, Recording
+from jetl2.exchanges.session import Session
+from jetl2.schemas.records import DeadLetter, Gap, RawEvent, Resync
+
+HERE = Path(__file__).parent
+FRAMES = sorted((HERE / "frames").glob("*.jsonl"))
+
+ABSENT = (
+    "no recorded sessions: they are no part of the project; set JETL2_RECORDINGS to their folder, "
+    "or put them into ../shared/recordings beside the repository"
+)
+
+
+def recordings_folder() -> Path | None:
+    """Return the folder of recorded sessions, if there is one."""
+    given = os.environ.get("JETL2_RECORDINGS")
+    folder = Path(given) if given else HERE.parents[2].parent / "shared" / "recordings"
+    return folder if folder.is_dir() else None
+
+
+def files() -> list[Path]:
+    """Return every recorded session of whatever exchange."""
+    folder = recordings_folder()
+    return sorted(folder.glob("*/session-*.jsonl*")) if folder else []
+
+
+def recorded() -> list[Path]:
+    """Return the recorded sessions in a protocol that an exchange here speaks."""
+    found = []
+    for path in files():
+        try:
+            recording.recognise(path)
+        except UnsupportedRecording:
+            continue
+        found.append(path)
+    return found
+
+
+def parameters(*, own: bool = True) -> list[object]:
+    """Return pytest parameters: our own frames and the recordings, or a skip that says why."""
+    paths = recorded()
+    mine = [pytest.param(path, id=f"frames/{path.stem}") for path in FRAMES] if own else []
+    if not paths:
+        return [*mine, pytest.param(None, id="recordings", marks=pytest.mark.skip(reason=ABSENT))]
+    return [*mine, *(pytest.param(path, id=f"{path.parent.name}/{path.name}") for path in paths)]
+
+
+@dataclass
+class Run:
+    """What came out of a session."""
+
+    session: Session
+    outputs: list[Output]
+
+    @property
+    def noticed(self) -> bool:
+        """Whether anything was found to be wrong."""
+        return any(isinstance(o, Gap | DeadLetter | Resync) for o in self.outputs)
+
+
+def lines(path: Path) -> tuple[Recording, list[Entry]]:
+    """Return a session's lines, the header left out."""
+    found = recording.recognise(path)
+    return found, list(recording.entries(path))[1:]
+
+
+def run(exchange: Exchange, session: Iterable[Entry]) -> Run:
+    """Feed lines to a new session of the engine."""
+    return feed(exchange, recording.events(exchange, session))
+
+
+def feed(exchange: Exchange, raw_events: Iterable[RawEvent]) -> Run:
+    """Feed raw events to a new session of the engine."""
+    session = Session(exchange)
+    return Run(session, [output for raw in raw_events for output in session.feed(raw)])
+
+
+def books(session: Session, depth: int = 10**9) -> dict[str, tuple[object, ...]]:
+    """Return every symbol's levels as they are comparable between runs."""
+    found: dict[str, tuple[object, ...]] = {}
+    for symbol in sorted(session.symbols()):
+        book = session.book(symbol)
+        price, size = book.price_exponent, book.size_exponent
+        found[symbol] = (price, size, *book.top(depth))
+    return found
+
+
+def exchanges() -> list[object]:
+    """Return every exchange as a pytest parameter."""
+    return [pytest.param(exchange, id=name) for name, exchange in adapters.load().items()]

@@ -1,0 +1,357 @@
+"""What every exchange must hold, on our own frames and on whatever was recorded of it."""
+
+import dataclasses
+import importlib
+import json
+import pkgutil
+import random
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from jetl2.exchanges import adapters, recording, replay
+from jetl2.exchanges.errors import UnexpectedFrame
+from jetl2.exchanges.exchange import Exchange, read
+from jetl2.exchanges.recording import Entry
+from jetl2.exchanges.session import SYNCED, Session
+from jetl2.orderbook import checksum
+from jetl2.schemas import records
+from jetl2.schemas.records import BookDelta, BookTicker, DeadLetter, Gap, RawEvent, Trade
+from jetl2.testkit import reference
+from tests import sessions
+
+DAY_NS = 24 * 3600 * 10**9
+
+# Changed sessions tried for each file: each is a replay, of so many lines at most
+TRIED = 6
+SHORT = 2500
+
+TOP = {checksum.kraken: checksum.KRAKEN_DEPTH, checksum.okx: checksum.OKX_DEPTH}
+
+every_exchange = pytest.mark.parametrize("exchange", sessions.exchanges())
+every_session = pytest.mark.parametrize("path", sessions.parameters())
+every_recording = pytest.mark.parametrize("path", sessions.parameters(own=False))
+
+
+@every_exchange
+def test_an_exchange_has_frames_of_our_own(exchange: Exchange) -> None:
+    assert any(recording.recognise(path).exchange is exchange for path in sessions.FRAMES)
+
+
+def test_a_module_is_called_as_its_exchange() -> None:
+    for module in pkgutil.iter_modules(adapters.__path__):
+        exchange = importlib.import_module(f"{adapters.__name__}.{module.name}").EXCHANGE
+        assert exchange.name.replace("-", "_") == module.name
+
+
+@every_session
+def test_a_session_replays_without_a_fault(path: Path) -> None:
+    found = replay.replay(path)
+    list(found.records())
+    summary = found.summary()
+
+    assert [dead.error for dead in found.dead] == []
+    assert (summary["unparsed"], summary["gaps"], summary["resyncs"]) == (0, 0, 0)
+    assert summary["checksums"]["failed"] == 0
+    assert summary["crossed"] == 0
+    assert summary["books"]
+    for name, expected in found.recording.header.get("expect", {}).items():
+        assert summary[name] == expected, name
+
+
+@every_recording
+def test_every_checksum_that_was_sent_was_compared(path: Path) -> None:
+    found = replay.replay(path)
+    list(found.records())
+    sent = sum(
+        bool(item.get("checksum"))
+        for entry in recording.entries(path)
+        if entry.get("dir") == "recv" and '"checksum"' in entry["raw"]
+        for item in json.loads(entry["raw"])["data"]
+    )
+
+    assert found.summary()["checksums"] == {"passed": sent, "failed": 0}
+
+
+@every_session
+def test_the_book_equals_a_slow_rebuild_from_the_raw_frames(path: Path) -> None:
+    """At the end, and at instants between, each level of each symbol."""
+    found, session = sessions.lines(path)
+    count = sum(entry["dir"] in RECEIVED for entry in session)
+    chosen = {count - 1, *random.Random(5).sample(range(count), min(25, count))}
+    expected = {
+        message: {s: (*b.everything(), b.sequence) for s, b in books.items() if b.ready}
+        for message, _, _, books in reference.messages(path)
+        if message in chosen
+    }
+    engine = Session(found.exchange)
+    compared = 0
+
+    def watched() -> Iterator[Entry]:
+        # an event is fed before the next line is asked for
+        nonlocal compared
+        message = -1
+        for entry in session:
+            if entry["dir"] in RECEIVED:
+                if message in chosen:
+                    assert _values(engine) == expected[message]
+                    compared += 1
+                message += 1
+            yield entry
+
+    for raw in recording.events(found.exchange, watched()):
+        engine.feed(raw)
+
+    assert _values(engine) == expected[count - 1]
+    assert compared >= min(10, count) - 1
+
+
+@every_session
+def test_every_symbol_begins_with_a_snapshot_and_records_are_numbered_through(path: Path) -> None:
+    first: dict[str, BookDelta] = {}
+    last_seq: dict[str, int] = {}
+    for record in replay.replay(path).records():
+        assert record.seq == last_seq.get(record.symbol, 0) + 1
+        last_seq[record.symbol] = record.seq
+        if isinstance(record, BookDelta):
+            first.setdefault(record.symbol, record)
+
+    assert first
+    for record in first.values():
+        assert record.is_snapshot
+        assert record.reason == records.INITIAL
+
+
+@every_session
+def test_records_are_exact_and_plausible(path: Path) -> None:
+    for record in replay.replay(path).records():
+        assert not isinstance(record, Gap)
+        numbers: list[int | None] = []
+        if isinstance(record, BookDelta):
+            assert len(record.bid_prices) == len(record.bid_sizes)
+            assert len(record.ask_prices) == len(record.ask_sizes)
+            assert not record.crossed
+            numbers = [*record.bid_sizes, *record.ask_sizes]
+            if record.is_snapshot:
+                assert record.bid_prices == sorted(record.bid_prices, reverse=True)
+                assert record.ask_prices == sorted(record.ask_prices)
+                assert 0 not in numbers
+        elif isinstance(record, Trade):
+            assert record.aggressor in (records.BUY, records.SELL)
+            assert record.trade_id
+            numbers = [record.price, record.size]
+        elif isinstance(record, BookTicker):
+            numbers = [record.bid_price, record.bid_size, record.ask_price, record.ask_size]
+            if record.bid_price and record.ask_price:
+                assert record.bid_price < record.ask_price
+        assert all(type(n) is int and n >= 0 for n in numbers if n is not None)
+        # the oldest trade that a subscription sends may be of a quiet market
+        if record.exchange_ts and not isinstance(record, Trade | BookTicker):
+            assert abs(record.exchange_ts - record.local_ts) < DAY_NS
+
+
+@every_session
+@pytest.mark.parametrize("change", ["dropped", "repeated", "repeated later", "swapped"])
+def test_a_changed_order_of_deltas_is_noticed_or_harmless(path: Path, change: str) -> None:
+    """Harmless: the book at the end is the same, as deep as its rule or its checksum proves it."""
+    found, session = sessions.lines(path)
+    session = session[:SHORT]
+    deltas = _delta_lines(found.exchange, session)
+    depth = 10**9
+    if found.exchange.checksum and _unnumbered(session):
+        depth = TOP[found.exchange.checksum]
+    expected = sessions.books(sessions.run(found.exchange, session).session, depth)
+    # the loss of a symbol's last delta cannot show
+    later = [n for n in deltas if n < deltas[-1] - 40] or deltas[1:-3]
+    noticed = 0
+    for number in random.Random(7).sample(later, min(TRIED, len(later))):
+        changed = _changed(session, number, change)
+        run = sessions.run(found.exchange, changed)
+        noticed += run.noticed
+
+        assert run.noticed or sessions.books(run.session, depth) == expected, (number, change)
+    if change == "dropped" and depth == 10**9:
+        assert noticed
+
+
+@every_session
+def test_replaying_the_file_again_changes_no_book(path: Path) -> None:
+    found, session = sessions.lines(path)
+    once = sessions.books(sessions.run(found.exchange, session).session)
+
+    again = [{**entry, "conn": f"again {entry.get('conn')}"} for entry in session]
+
+    assert sessions.books(sessions.run(found.exchange, [*session, *again]).session) == once
+
+
+@every_session
+def test_cutting_the_file_anywhere_and_starting_anew_gives_the_same_book(path: Path) -> None:
+    found, session = sessions.lines(path)
+    session = session[:SHORT]
+    whole = list(recording.events(found.exchange, session))
+    expected = sessions.books(sessions.feed(found.exchange, whole).session)
+    for cut in random.Random(11).sample(range(1, len(whole)), min(4, len(whole) - 1)):
+        begun = whole[:cut]
+        ended = _disconnected(begun)
+        anew = list(recording.events(found.exchange, _renamed(session)))
+        run = sessions.feed(found.exchange, [*begun, *ended, *anew])
+
+        assert sessions.books(run.session) == expected
+        assert not any(isinstance(o, DeadLetter) for o in run.outputs)
+
+
+@every_session
+def test_a_session_dumped_and_loaded_anywhere_goes_on_the_same(path: Path) -> None:
+    found, session = sessions.lines(path)
+    whole = list(recording.events(found.exchange, session))
+    chosen = set(random.Random(13).sample(range(len(whole)), min(8, len(whole))))
+    straight, restored = Session(found.exchange), Session(found.exchange)
+    for number, raw in enumerate(whole):
+        if number in chosen:
+            fresh = Session(found.exchange)
+            for symbol in restored.symbols():
+                fresh.load(symbol, restored.dump(symbol))
+                assert fresh.dump(symbol) == restored.dump(symbol)
+            restored = fresh
+        assert straight.feed(raw) == restored.feed(raw)
+
+    for symbol in straight.symbols():
+        assert straight.dump(symbol) == restored.dump(symbol)
+        assert straight.counters(symbol) == restored.counters(symbol)
+
+
+@every_session
+def test_symbols_apart_give_what_they_give_together(path: Path) -> None:
+    """So that any number of partitions gives the same records."""
+    found, session = sessions.lines(path)
+    whole = list(recording.events(found.exchange, session))
+    together = sessions.feed(found.exchange, whole)
+    for symbol in together.session.symbols()[:4]:
+        alone = sessions.feed(found.exchange, [raw for raw in whole if raw.symbol == symbol])
+
+        assert alone.outputs == [o for o in together.outputs if o.symbol == symbol]
+
+
+@every_exchange
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"7",
+        b'"text"',
+        b"\xff\xfe",
+        b'{"something": "else"}',
+        b'{"channel": "no such channel", "data": []}',
+        b'{"stream": "abc@nothing", "data": {"e": "nothing"}}',
+        b'{"arg": {"channel": "nothing"}, "data": []}',
+        b"[" * 5000,
+    ],
+)
+def test_unknown_frames_are_reported(exchange: Exchange, payload: bytes) -> None:
+    with pytest.raises(UnexpectedFrame, match=exchange.name):
+        read(exchange, payload)
+
+
+@every_session
+def test_addresses_name_every_symbol_that_a_frame_has_records_of(path: Path) -> None:
+    found, session = sessions.lines(path)
+    for entry in session:
+        if entry["dir"] == "recv":
+            payload = entry["raw"].encode()
+            named = {address.symbol for address in found.exchange.classify(payload)}
+            _, parsed = read(found.exchange, payload)
+            assert {record.symbol for record in parsed} <= named
+
+
+@every_session
+def test_a_cut_or_garbled_frame_never_stops_the_feed(path: Path) -> None:
+    found, session = sessions.lines(path)
+    random_ = random.Random(17)
+    garbled = []
+    for entry in session[:400]:
+        garbled.append(entry)
+        if entry["dir"] == "recv" and random_.random() < 0.2:
+            raw = entry["raw"]
+            cut = random_.randrange(len(raw))
+            garbled.append({**entry, "raw": raw[:cut]})
+            garbled.append({**entry, "raw": raw[:cut] + "~" + raw[cut + 1 :]})
+    run = sessions.run(found.exchange, garbled)
+
+    assert any(isinstance(o, DeadLetter) for o in run.outputs)
+    trades = sum(isinstance(o, Trade) for o in run.outputs)
+    clean = sessions.run(found.exchange, session[:400])
+    assert trades >= sum(isinstance(o, Trade) for o in clean.outputs) * 0.9
+
+
+RECEIVED = ("recv", "http")
+
+
+def _delta_lines(exchange: Exchange, session: list[Entry]) -> list[int]:
+    """Return the lines that hold a delta with levels."""
+    return [
+        number
+        for number, entry in enumerate(session)
+        if entry["dir"] == "recv"
+        for record in _records(exchange, entry)[:1]
+        if isinstance(record, BookDelta)
+        and not record.is_snapshot
+        and (record.bid_prices or record.ask_prices)
+    ]
+
+
+def _records(exchange: Exchange, entry: Entry) -> list[object]:
+    try:
+        return list(read(exchange, entry["raw"].encode())[1])
+    except UnexpectedFrame:
+        return []
+
+
+def _unnumbered(session: list[Entry]) -> bool:
+    """Whether nothing but a checksum proves the books of a session."""
+    return any(
+        '"checksum":' in e["raw"] and '"seqId"' not in e["raw"] for e in session if "raw" in e
+    )
+
+
+def _changed(session: list[Entry], number: int, change: str) -> list[Entry]:
+    before, entry, after = session[:number], session[number], session[number + 1 :]
+    if change == "dropped":
+        return [*before, *after]
+    if change == "repeated":
+        return [*before, entry, entry, *after]
+    if change == "repeated later":
+        return [*before, entry, *after[:3], entry, *after[3:]]
+    return [*before, *after[:1], entry, *after[1:]]
+
+
+def _disconnected(begun: list[RawEvent]) -> list[RawEvent]:
+    ends = {(raw.connection_id, raw.symbol): raw for raw in begun if raw.symbol}
+    return [
+        dataclasses.replace(raw, kind=records.DISCONNECTED, payload=b"cut", channel="")
+        for raw in ends.values()
+    ]
+
+
+def _renamed(session: list[Entry]) -> list[Entry]:
+    return [{**entry, "conn": f"again {entry.get('conn')}"} for entry in session]
+
+
+def _values(engine: Session) -> dict[str, tuple[reference.Levels, reference.Levels, int]]:
+    found = {}
+    for symbol in engine.symbols():
+        if engine.state(symbol) != SYNCED:
+            continue
+        book = engine.book(symbol)
+        bids, asks = (
+            [
+                (Decimal(p).scaleb(book.price_exponent), Decimal(s).scaleb(book.size_exponent))
+                for p, s in side
+            ]
+            for side in book.top(book.depth)
+        )
+        found[symbol] = (bids, asks, engine.sequence(symbol))
+    return found
