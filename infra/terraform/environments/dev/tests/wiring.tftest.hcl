@@ -1,0 +1,10 @@
+mock_provider "aws" {}
+
+run "the_buckets_carry_the_environments_name" {
+  command = apply
+
+  assert {
+    condition     = output.buckets.lake == "${var.prefix}-lake"
+    error_message = "The lake's bucket is not named after the environment."
+  }
+}
