@@ -25,7 +25,7 @@ def recordings() -> Path | None:
 
 
 def binary(package: str) -> Path:
-    """Return the built PEX file of a service or job, newest first, whether or not it exists."""
-    dist = root() / "dist"
+    """Return the newest built PEX file of a service or job in dist/ (JETL2_DIST), even if missing."""
+    dist = Path(os.environ.get("JETL2_DIST") or root() / "dist")
     found = sorted(dist.rglob(f"{package}.pex"), key=lambda p: p.stat().st_mtime, reverse=True)
     return found[0] if found else dist / f"{package}.pex"

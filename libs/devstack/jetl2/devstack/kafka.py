@@ -5,13 +5,17 @@ import tempfile
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 from confluent_kafka import (
+    OFFSET_BEGINNING,
     Consumer,
     ConsumerGroupTopicPartitions,
+    KafkaError,
     KafkaException,
+    Message,
     TopicPartition,
 )
 from confluent_kafka.admin import AdminClient
@@ -93,13 +97,15 @@ def broker(folder: Path | None = None, *, port: int = 0) -> Iterator[Broker]:
     java = [downloads.java(), *_JVM, logging, "-cp", classpath]
     if not (folder / "data" / "meta.properties").exists():
         tool = [*java, "kafka.tools.StorageTool", "format", "-c", str(settings)]
-        with running("kafka format", [*tool, "-t", _cluster_id()], log=log) as format_run:
+        with running(
+            "kafka format", [*tool, f"--cluster-id={_cluster_id()}"], log=log
+        ) as format_run:
             if format_run.wait(60):
                 message = "Kafka's storage could not be formatted"
                 raise ProcessError(message, log)
     with running("kafka", [*java, "kafka.Kafka", str(settings)], log=log) as process:
         servers = f"127.0.0.1:{client_port}"
-        admin = AdminClient({"bootstrap.servers": servers, "log_level": 0})
+        admin = _admin(servers)
         wait_until(lambda: _answers(admin), "kafka answers", timeout_s=90, processes=[process])
         yield Broker(servers, process)
 
@@ -114,7 +120,7 @@ def create_topics(
     Args:
         config: Of all of them; None: what each has by its name.
     """
-    admin = AdminClient({"bootstrap.servers": bootstrap_servers})
+    admin = _admin(bootstrap_servers)
     existing = admin.list_topics(timeout=10).topics
     new = [
         NewTopic(
@@ -152,6 +158,36 @@ def ends(bootstrap_servers: str, names: Sequence[str]) -> dict[tuple[str, int], 
         consumer.close()
 
 
+def read(bootstrap_servers: str, names: Sequence[str]) -> list[Message]:
+    """Return every committed message of these topics; order holds within a partition."""
+    found: list[Message] = []
+    consumer = Consumer(
+        {
+            "bootstrap.servers": bootstrap_servers,
+            "group.id": f"devstack-{uuid.uuid4().hex}",
+            "isolation.level": "read_committed",
+            "enable.partition.eof": True,
+            "enable.auto.commit": False,
+        }
+    )
+    try:
+        known = consumer.list_topics(timeout=10).topics
+        left = {(name, p) for name in names if name in known for p in known[name].partitions}
+        consumer.assign([TopicPartition(name, p, OFFSET_BEGINNING) for name, p in left])
+        while left:
+            for message in consumer.consume(1000, 1):
+                error = message.error()
+                if error is None:
+                    found.append(message)
+                elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - its public name
+                    left.discard((message.topic(), message.partition()))
+                else:
+                    raise KafkaException(error)
+    finally:
+        consumer.close()
+    return found
+
+
 @retry(stop=stop_after_delay(20), wait=wait_fixed(0.2), reraise=True)
 def _end(consumer: Consumer, partition: TopicPartition) -> int:
     # A partition made just now has no leader yet
@@ -162,11 +198,17 @@ def lag(bootstrap_servers: str, group: str, names: Sequence[str]) -> int:
     """Return how many messages of these topics a group has not committed yet."""
     written = ends(bootstrap_servers, names)
     asked = [TopicPartition(name, p) for name, p in written]
-    admin = AdminClient({"bootstrap.servers": bootstrap_servers})
+    admin = _admin(bootstrap_servers)
     request = ConsumerGroupTopicPartitions(group, asked)
     [answer] = admin.list_consumer_group_offsets([request]).values()
     committed = {(t.topic, t.partition): t.offset for t in answer.result(10).topic_partitions}
     return sum(end - max(committed.get(key, 0), 0) for key, end in written.items())
+
+
+@cache
+def _admin(bootstrap_servers: str) -> AdminClient:
+    # Kept: one that is thrown away complains of what its threads still had to say
+    return AdminClient({"bootstrap.servers": bootstrap_servers, "log_level": 0})
 
 
 def _properties(data: Path, port: int, controller_port: int) -> str:
