@@ -39,6 +39,14 @@ def package(
     testkit = "//libs/testkit/**"
     any_wheel = "//3rdparty/**"
 
+    # Services and jobs meet in topics, S3 and gRPC, never in an import; what is for development is
+    # seen by tests and by its like
+    seen_by = {
+        "service": ["/**"],
+        "job": ["/**"],
+        "development": ["/**", "//libs/devstack/**", "//libs/testkit/**", "//*/*/tests/**"],
+    }
+
     __dependencies_rules__(
         *(
             (
@@ -64,12 +72,7 @@ def package(
     )
     __dependents_rules__(
         ("/tests/**", "/**", "!*"),
-        # Development packages are seen by tests and by each other
-        *(
-            [("*", "/**", "//libs/devstack/**", "//libs/testkit/**", "//*/*/tests/**", "!*")]
-            if kind == "development"
-            else []
-        ),
+        *([("*", *seen_by[kind], "!*")] if kind in seen_by else []),
         ("*", "*"),
     )
 
