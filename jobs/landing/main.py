@@ -3,4 +3,4 @@
 from jetl2.landing.__main__ import main
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())
