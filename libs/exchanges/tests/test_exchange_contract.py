@@ -28,7 +28,10 @@ DAY_NS = 24 * 3600 * 10**9
 TRIED = 6
 SHORT = 2500
 
-TOP = {checksum.kraken: checksum.KRAKEN_DEPTH, checksum.okx: checksum.OKX_DEPTH}
+TOP: dict[checksum.Checksum, int] = {
+    checksum.kraken: checksum.KRAKEN_DEPTH,
+    checksum.okx: checksum.OKX_DEPTH,
+}
 
 every_exchange = pytest.mark.parametrize("exchange", sessions.exchanges())
 every_session = pytest.mark.parametrize("path", sessions.parameters())

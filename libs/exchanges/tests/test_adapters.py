@@ -1,0 +1,435 @@
+"""What each exchange's module says: requests, snapshots, instruments, and the messages of others."""
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from jetl2.exchanges import adapters
+from jetl2.exchanges.errors import UnexpectedFrame
+from jetl2.exchanges.exchange import Address, Book, Exchange, Instrument, read
+from jetl2.orderbook import checksum
+from jetl2.orderbook.book import Book as OrderBook
+from jetl2.schemas import decimals
+from jetl2.schemas.records import BookDelta, BookTicker, MarketRecord, Trade
+from tests import sessions
+
+DATA_TYPES = ["book_delta", "trade", "book_ticker"]
+
+every_exchange = pytest.mark.parametrize("exchange", sessions.exchanges())
+
+
+@every_exchange
+def test_it_subscribes_to_every_symbol_within_its_limits(exchange: Exchange) -> None:
+    symbols = [f"ABC{n}" for n in range(exchange.limits.symbols)]
+    frames = exchange.subscribe(symbols, DATA_TYPES)
+
+    text = "".join(frames).lower()
+    assert all(f'"abc{n}' in text for n in range(len(symbols)))
+    assert all(isinstance(json.loads(frame), dict) for frame in frames)
+    # longer requests are refused by the strictest of them
+    assert max(map(len, frames)) < 64 * 1024
+
+
+@every_exchange
+def test_only_the_data_types_asked_for_are_subscribed(exchange: Exchange) -> None:
+    both = "".join(exchange.subscribe(["ABC"], ["trade", "book_ticker"]))
+    book = "".join(exchange.subscribe(["ABC"], ["book_delta", "no_such_type"]))
+
+    assert set(exchange.channels) == set(DATA_TYPES)
+    assert "trade" in both
+    assert "trade" not in book
+
+
+@every_exchange
+def test_a_lost_book_can_be_had_anew(exchange: Exchange) -> None:
+    assert (exchange.snapshot is None) == (exchange.rule.snapshot != "rest")
+    if exchange.resubscribe:
+        first, second = exchange.resubscribe("ABC-USD")
+        assert "unsubscribe" in first
+        assert "unsubscribe" not in second
+        assert "ABC-USD" in first
+        assert "ABC-USD" in second
+    else:
+        assert exchange.snapshot
+
+
+@every_exchange
+def test_its_addresses_are_public_and_encrypted(exchange: Exchange) -> None:
+    assert urlsplit(exchange.url).scheme == "wss"
+    assert urlsplit(exchange.instruments.url).scheme == "https"
+    assert exchange.docs.startswith("https://")
+
+
+def test_binance_asks_for_many_streams_in_several_requests() -> None:
+    exchange = adapters.get("binance")
+    frames = exchange.subscribe([f"S{n}" for n in range(150)], DATA_TYPES)
+
+    params = [json.loads(frame)["params"] for frame in frames]
+    assert [len(p) for p in params] == [200, 200, 50]
+    assert params[0][:3] == ["s0@depth@100ms", "s0@trade", "s0@bookTicker"]
+
+
+def test_binance_snapshots_are_read_or_refused() -> None:
+    snapshot = adapters.get("binance").snapshot
+    assert snapshot
+    assert "symbol=ABCUSDT" in snapshot.url("ABCUSDT")
+    body = {"lastUpdateId": 7, "bids": [["1.10", "2"]], "asks": []}
+    record = snapshot.parse("ABCUSDT", body)
+
+    assert (record.is_snapshot, record.last_seq, record.bid_prices) == (True, 7, [110])
+    with pytest.raises(UnexpectedFrame, match="Too much"):
+        snapshot.parse("ABCUSDT", {"code": -1003, "msg": "Too much request weight"})
+
+
+@pytest.mark.parametrize(
+    "name,payload,expected",
+    [
+        ("binance", {"result": None, "id": 1}, Address("", "ack")),
+        ("binance", {"code": 2, "msg": "Invalid request"}, Address("", "error")),
+        ("binance", {"error": {"code": 2}, "id": 1}, Address("", "error")),
+        ("binance", {"e": "serverShutdown", "E": 1}, Address("", "serverShutdown")),
+        ("binance", {"stream": "!ticker@arr", "data": []}, Address("", "arr")),
+        ("binance", {"stream": "ab@depth5", "data": {}}, Address("AB", "depth5")),
+        ("binance", {"e": "trade", "s": "AB"}, Address("AB", "trade")),
+        ("binance", {"u": 1, "s": "AB"}, Address("AB", "bookTicker")),
+        ("kraken", {"channel": "heartbeat"}, Address("", "heartbeat")),
+        ("kraken", {"method": "pong"}, Address("", "pong")),
+        ("kraken", {"method": "subscribe", "success": False, "error": "x"}, Address("", "error")),
+        (
+            "kraken",
+            {"method": "subscribe", "result": {"channel": "book", "symbol": "A/B"}},
+            Address("A/B", "book"),
+        ),
+        ("okex", {"event": "error", "code": "1"}, Address("", "error")),
+        (
+            "okex",
+            {"event": "subscribe", "arg": {"channel": "books", "instId": "A-B"}},
+            Address("A-B", "books"),
+        ),
+        ("coinbase", {"type": "error", "message": "x"}, Address("", "error")),
+        ("coinbase", {"channel": "heartbeats", "events": [{}]}, Address("", "heartbeats")),
+    ],
+)
+def test_frames_of_the_connection_itself_have_no_symbol(
+    name: str, payload: dict[str, Any], expected: Address
+) -> None:
+    exchange = adapters.get(name)
+    raw = json.dumps(payload).encode()
+
+    assert list(exchange.classify(raw)) == [expected]
+
+
+def test_a_bare_pong_is_no_json() -> None:
+    exchange = adapters.get("okex")
+
+    assert list(exchange.classify(b"pong")) == [Address("", "pong")]
+    assert read(exchange, b"pong")[1] == []
+
+
+@pytest.mark.parametrize(
+    "name,payload",
+    [
+        ("binance", {"result": None, "id": 1}),
+        ("binance", {"code": 2, "msg": "Invalid request"}),
+        ("binance", {"stream": "!ticker@arr", "data": [{"e": "24hrTicker"}]}),
+        ("binance", {"stream": "ab@depth5", "data": {"lastUpdateId": 1, "bids": [], "asks": []}}),
+        ("kraken", {"method": "unsubscribe", "success": True, "result": {"channel": "book"}}),
+        ("kraken", {"error": "Currency pair not supported", "success": False}),
+        ("okex", {"event": "notice", "code": "64008", "msg": "soon"}),
+        ("okex", {"arg": {"channel": "candle1m", "instId": "A-B"}, "data": []}),
+        ("coinbase", {"type": "error", "message": "x"}),
+        ("coinbase", {"channel": "candles", "events": []}),
+    ],
+)
+def test_acks_errors_and_unused_channels_yield_nothing(name: str, payload: dict[str, Any]) -> None:
+    assert read(adapters.get(name), json.dumps(payload).encode())[1] == []
+
+
+@pytest.mark.parametrize(
+    "name,payload",
+    [
+        ("binance", {"stream": "ab@trade", "data": [1]}),
+        (
+            "binance",
+            {"e": "depthUpdate", "E": 1, "s": "AB", "U": 1, "u": 1, "pu": 0, "b": [], "a": []},
+        ),
+        ("kraken", {"channel": "book", "type": "other", "data": [{"symbol": "A"}]}),
+        ("okex", {"event": "other"}),
+        ("okex", {"arg": {"channel": "books", "instId": "A"}, "action": "x", "data": [{}]}),
+        ("coinbase", {"channel": "l2_data", "events": [{"type": "x"}]}),
+        (
+            "coinbase",
+            {
+                "channel": "l2_data",
+                "sequence_num": 1,
+                "timestamp": "2026-01-01T00:00:00Z",
+                "events": [{"type": "update", "product_id": "A", "updates": [{"side": "sell"}]}],
+            },
+        ),
+    ],
+)
+def test_a_shape_that_the_protocol_does_not_have_is_reported(
+    name: str, payload: dict[str, Any]
+) -> None:
+    with pytest.raises(UnexpectedFrame):
+        read(adapters.get(name), json.dumps(payload).encode())
+
+
+@pytest.mark.parametrize("name", ["kraken", "coinbase"])
+def test_what_does_not_fit_the_form_is_not_classified(name: str) -> None:
+    with pytest.raises(UnexpectedFrame):
+        adapters.get(name).classify(b'{"channel": 5}')
+
+
+def test_an_acknowledged_book_says_its_depth() -> None:
+    result = {"channel": "book", "symbol": "A/B", "depth": 500}
+    frame = {"method": "subscribe", "success": True, "result": result}
+
+    assert read(adapters.get("kraken"), json.dumps(frame).encode())[1] == [
+        Book(symbol="A/B", depth=500)
+    ]
+
+
+def test_a_best_bid_and_ask_of_okx_may_lack_a_side() -> None:
+    data = [{"bids": [], "asks": [["2", "3", "0", "1"]], "ts": "1767225600000", "seqId": 9}]
+    frame = {"arg": {"channel": "bbo-tbt", "instId": "A-B"}, "data": data}
+    (record,) = read(adapters.get("okex"), json.dumps(frame).encode())[1]
+
+    assert isinstance(record, BookTicker)
+    assert (record.bid_price, record.ask_price, record.ask_size) == (None, 2, 3)
+    assert record.last_seq == 9
+
+
+def test_instruments_are_listed_with_their_increments() -> None:
+    filters = [
+        {"filterType": "LOT_SIZE", "stepSize": "0.001"},
+        {"filterType": "PRICE_FILTER", "tickSize": "0.01"},
+    ]
+    item = {"symbol": "ABUSDT", "baseAsset": "AB", "quoteAsset": "USDT", "status": "HALT"}
+    bodies: dict[str, tuple[dict[str, Any], Instrument]] = {
+        "binance": (
+            {"symbols": [{**item, "filters": filters}]},
+            Instrument("ABUSDT", "AB", "USDT", "spot", False, "0.01", "0.001"),
+        ),
+        "kraken": (
+            {"result": {"XXBTZUSD": {"wsname": "XBT/USD", "status": "online", "tick_size": "0.1"}}},
+            Instrument("BTC/USD", "BTC", "USD", "spot", price_increment="0.1"),
+        ),
+        "okex": (
+            {
+                "data": [
+                    {
+                        "instId": "A-B-SWAP",
+                        "instType": "SWAP",
+                        "state": "live",
+                        "tickSz": "0.1",
+                        "lotSz": "1",
+                    }
+                ]
+            },
+            Instrument("A-B-SWAP", "", "", "perpetual", True, "0.1", "1"),
+        ),
+        "coinbase": (
+            {
+                "products": [
+                    {
+                        "product_id": "A-USD",
+                        "base_currency_id": "A",
+                        "quote_currency_id": "USD",
+                        "quote_increment": "0.01",
+                        "base_increment": "0.1",
+                    },
+                    {"product_id": "A-USDC", "alias": "A-USD"},
+                ]
+            },
+            Instrument("A-USD", "A", "USD", "spot", price_increment="0.01", size_increment="0.1"),
+        ),
+    }
+    assert set(bodies) == set(adapters.load())
+    for name, (body, expected) in bodies.items():
+        assert list(adapters.get(name).instruments.parse(body)) == [expected]
+
+
+# Messages collected from others, with what others made of them
+
+SPOKEN: dict[str, Callable[[dict[str, Any]], bool]] = {
+    "binance": lambda e: e["market"] == "spot" and "spot" in e["api"],
+    "kraken": lambda e: "WS v2" in e["api"],
+    "okx": lambda e: "v5" in e["api"],
+    "coinbase": lambda e: "Advanced" in e["api"],
+}
+KINDS = ("l2_snapshot", "l2_delta", "trade", "ticker", "bbo", "ack", "heartbeat", "error")
+# Fixtures that are wrong on purpose, or that are no websocket frames
+WRONG = (
+    "moo",
+    '"XYZ"',
+    '"type": false',
+    '{"e":"trade","p":"50000"}',
+    '"e":"bookTicker"',  # a futures stream
+    '"seqId":1}',  # an update that does not say that it is one
+    '"seqId":1,"action"',
+)
+
+
+def messages() -> Iterator[tuple[Exchange, dict[str, Any]]]:
+    folder = sessions.recordings_folder()
+    assert folder
+    names = {alias: e for e in adapters.load().values() for alias in (e.name, *e.aliases)}
+    for name, spoken in SPOKEN.items():
+        for kind in KINDS:
+            path = folder / "messages" / name / f"{kind}.jsonl"
+            for line in path.read_text().splitlines() if path.exists() else ():
+                entry = json.loads(line)
+                foreign = "REST" in entry.get("channel", "") or "WS v1" in entry["api"]
+                if spoken(entry) and not foreign:
+                    yield names[name], entry
+
+
+@pytest.mark.skipif(sessions.recordings_folder() is None, reason=sessions.ABSENT)
+def test_collected_messages_are_read_unless_they_are_wrong_on_purpose() -> None:
+    seen: dict[str, int] = {}
+    unread = []
+    for exchange, entry in messages():
+        raw = entry["raw"].encode()
+        try:
+            _, found = read(exchange, raw)
+            named = {address.symbol for address in exchange.classify(raw)}
+        except UnexpectedFrame:
+            unread.append(entry["raw"])
+            continue
+        assert {record.symbol for record in found} <= named
+        seen[exchange.name] = seen.get(exchange.name, 0) + 1
+
+    assert [raw for raw in unread if not any(mark in raw for mark in WRONG)] == []
+    assert set(seen) == set(adapters.load())
+    assert sum(seen.values()) > 250
+
+
+@pytest.mark.skipif(sessions.recordings_folder() is None, reason=sessions.ABSENT)
+def test_collected_messages_mean_what_others_normalised_them_to() -> None:
+    compared = 0
+    for exchange, entry in messages():
+        for expected in entry.get("expected", {}).get("tardis_normalized", ()):
+            found = [_normalised(r) for r in read(exchange, entry["raw"].encode())[1]]
+            if not found:
+                continue  # a channel that we leave out
+            fields = _comparable(expected)
+            if "generated" in entry["raw"]:
+                continue  # made by the other library, no frame
+            assert fields in found, entry["raw"][:300]
+            compared += 1
+
+    assert compared >= 15
+
+
+def _comparable(expected: dict[str, Any]) -> dict[str, Any]:
+    names = {
+        "book_change": "timestamp isSnapshot bids asks",
+        "trade": "timestamp id price amount side",
+    }
+    wanted = names.get(expected["type"], "askAmount askPrice bidPrice bidAmount").split()
+    fields = {name: expected[name] for name in ("type", "symbol", *wanted)}
+    if "timestamp" in fields:
+        fields["timestamp"] = _ns(fields["timestamp"])
+    return fields
+
+
+def _ns(text: str) -> int:
+    return round(datetime.fromisoformat(text).timestamp() * 10**6) * 1000
+
+
+def _normalised(record: MarketRecord | Book) -> dict[str, Any]:
+    assert isinstance(record, BookDelta | Trade | BookTicker)
+    head = {"symbol": record.symbol}
+    if isinstance(record, BookDelta):
+        sides = {
+            name: [
+                {
+                    "price": _float(p, record.price_exponent),
+                    "amount": _float(s, record.size_exponent),
+                }
+                for p, s in zip(prices, sizes, strict=True)
+            ]
+            for name, prices, sizes in (
+                ("bids", record.bid_prices, record.bid_sizes),
+                ("asks", record.ask_prices, record.ask_sizes),
+            )
+        }
+        more = {"timestamp": record.exchange_ts, "isSnapshot": record.is_snapshot, **sides}
+        return {"type": "book_change", **head, **more}
+    price, size = record.price_exponent, record.size_exponent
+    if isinstance(record, Trade):
+        more = {"id": record.trade_id, "side": record.aggressor, "timestamp": record.exchange_ts}
+        values = {"price": _float(record.price, price), "amount": _float(record.size, size)}
+        return {"type": "trade", **head, **more, **values}
+    return {
+        "type": "book_ticker",
+        **head,
+        "askAmount": _float(record.ask_size, size),
+        "askPrice": _float(record.ask_price, price),
+        "bidPrice": _float(record.bid_price, price),
+        "bidAmount": _float(record.bid_size, size),
+    }
+
+
+def _float(mantissa: int | None, exponent: int) -> float | None:
+    return None if mantissa is None else float(Decimal(mantissa).scaleb(exponent))
+
+
+@pytest.mark.skipif(sessions.recordings_folder() is None, reason=sessions.ABSENT)
+@pytest.mark.parametrize("name,function", [("kraken", checksum.kraken), ("okx", checksum.okx)])
+def test_collected_book_states_give_their_checksums(name: str, function: checksum.Checksum) -> None:
+    folder = sessions.recordings_folder()
+    assert folder
+    path = folder / "messages" / name / "checksum_vector.jsonl"
+    for line in path.read_text().splitlines():
+        entry = json.loads(line)
+        state = json.loads(entry["raw"])
+        record = _snapshot(state["bids"], state["asks"])
+        book = OrderBook()
+        book.replace(record)
+
+        # the source notes them without their sign
+        assert function(book, record) % 2**32 == entry["expected"]["checksum"] % 2**32
+
+
+def _snapshot(bids: list[list[str]], asks: list[list[str]]) -> BookDelta:
+    prices, price_exponent = decimals.parse_all([level[0] for level in [*bids, *asks]])
+    sizes, size_exponent = decimals.parse_all([level[1] for level in [*bids, *asks]])
+    cut = len(bids)
+    return BookDelta(
+        symbol="S",
+        is_snapshot=True,
+        price_exponent=price_exponent,
+        size_exponent=size_exponent,
+        bid_prices=prices[:cut],
+        bid_sizes=sizes[:cut],
+        ask_prices=prices[cut:],
+        ask_sizes=sizes[cut:],
+    )
+
+
+@pytest.mark.skipif(sessions.recordings_folder() is None, reason=sessions.ABSENT)
+def test_okx_sends_numbers_in_their_shortest_form() -> None:
+    """What its checksum from mantissas rests on."""
+    folder = sessions.recordings_folder()
+    assert folder
+    levels = 0
+    for path in sessions.recorded():
+        if path.parent.name != "okx":
+            continue
+        for entry in sessions.lines(path)[1]:
+            if entry["dir"] != "recv" or '"action"' not in entry["raw"]:
+                continue
+            for item in json.loads(entry["raw"])["data"]:
+                for level in (*item["bids"], *item["asks"]):
+                    for text in level[:2]:
+                        assert decimals.render(*decimals.parse(text)) == text
+                        levels += 1
+
+    assert levels > 10_000

@@ -1,0 +1,201 @@
+"""Several connections of a symbol, books that live on one of them, their counters and depths."""
+
+import zlib
+
+from jetl2.exchanges import session
+from jetl2.exchanges.session import EMPTY, GAP
+from jetl2.schemas import records
+from jetl2.schemas.records import BookDelta, DeadLetter, Gap, Resync, Trade
+from tests.feeds import SYMBOL, Binance, Coinbase, Kraken, Okx, kinds, only
+
+# Connections
+
+
+def test_two_recorders_of_one_symbol_give_each_delta_once() -> None:
+    feed = Binance().synced()
+    assert feed.delta(12, 12, connection="c2") != []
+    assert feed.delta(12, 12, connection="c1") == []
+    assert feed.delta(13, 14, connection="c1") != []
+    assert feed.delta(13, 14, connection="c2") == []
+
+    assert feed.counted["duplicates"] == 2
+
+
+def test_the_end_of_one_of_two_connections_is_no_gap() -> None:
+    feed = Binance().synced()
+    feed.event(records.CONNECTED, connection="c2")
+    feed.delta(12, 12, connection="c2")
+
+    assert feed.event(records.DISCONNECTED, b"renewed", connection="c1") == []
+    assert kinds(feed.delta(13, 13, connection="c2")) == [BookDelta]
+    gap, _ = feed.event(records.DISCONNECTED, b"reset by peer", connection="c2")
+    assert isinstance(gap, Gap)
+    assert (gap.reason, gap.detail) == ("disconnected", "reset by peer")
+
+
+def test_a_connection_whose_end_was_never_written_does_not_hide_a_gap() -> None:
+    feed = Binance().synced()  # on c1, whose recorder then died
+    feed.event(records.CONNECTED, connection="c2")
+    feed.delta(12, 12, connection="c2")
+
+    assert Gap in kinds(feed.event(records.DISCONNECTED, connection="c2"))
+
+
+def test_connections_that_are_never_ended_are_forgotten_at_last() -> None:
+    feed = Binance().synced()
+    for number in range(50):
+        feed.event(records.CONNECTED, connection=f"x{number}")
+
+    assert len(feed.session._symbols[SYMBOL].connections) == session.CONNECTIONS_KEPT
+
+
+def test_a_trade_seen_on_two_connections_is_written_once() -> None:
+    feed = Binance()
+    assert kinds(feed.trade(1, connection="c1")) == [Trade]
+    assert kinds(feed.trade(2, connection="c2")) == [Trade]
+    assert feed.trade(1, connection="c2") == []
+    assert feed.trade(2, connection="c1") == []
+    for number in range(3, session.TRADE_IDS_KEPT + 10):
+        feed.trade(number)
+
+    assert len(feed.session._symbols[SYMBOL].trade_ids) == session.TRADE_IDS_KEPT
+
+
+def test_the_best_bid_and_ask_come_from_one_connection_until_it_falls_silent() -> None:
+    feed = Binance()
+    assert feed.ticker(1, connection="c1") != []
+    assert feed.ticker(1, connection="c2") == []
+    feed.now += session.TICKER_SILENCE_NS
+    assert feed.ticker(2, connection="c2") != []
+    assert feed.ticker(2, connection="c1") == []
+    feed.event(records.DISCONNECTED, connection="c2")
+    assert feed.ticker(3, connection="c1") != []
+
+
+# A snapshot in the channel
+
+
+def test_a_book_lives_on_the_connection_of_its_snapshot() -> None:
+    feed = Okx().synced()
+    assert feed.book("update", 10, 11, connection="c2") == []
+    assert feed.counted["duplicates"] == 1
+
+    snapshot = only(feed.book("snapshot", -1, 12, connection="c2"), BookDelta)
+    assert snapshot.reason == records.RESYNC
+    assert feed.book("update", 12, 13, connection="c1") == []
+    assert kinds(feed.book("update", 12, 13, connection="c2")) == [BookDelta]
+    # c1 ends, and what it lost or garbles does not matter any more
+    assert feed.event(records.LOST, b"{}", connection="c1") == []
+    assert kinds(feed.raw(b"{", channel="books", connection="c1")) == [DeadLetter]
+    assert feed.event(records.DISCONNECTED, connection="c1") == []
+    assert kinds(feed.event(records.DISCONNECTED, connection="c2")) == [Gap, Resync]
+
+
+def test_a_broken_link_is_a_gap_until_the_next_snapshot() -> None:
+    feed = Okx().synced()
+    gap, resync = feed.book("update", 12, 13)
+
+    assert isinstance(gap, Gap)
+    assert (gap.prev_seq, gap.first_seq, gap.last_seq) == (10, 0, 0)
+    assert isinstance(resync, Resync)
+    assert feed.state == GAP
+    assert feed.book("update", 13, 14) == []
+    assert only(feed.book("snapshot", -1, 20), BookDelta).reason == records.RESYNC
+
+
+def test_deltas_before_any_snapshot_ask_for_one_after_a_while() -> None:
+    feed = Okx()
+    asked = []
+    for number in range(150):
+        asked += feed.book("update", number, number + 1)
+
+    assert kinds(asked) == [Resync]
+    assert feed.state == EMPTY
+
+
+def test_a_live_checksum_is_compared_and_a_wrong_one_is_a_gap() -> None:
+    feed = Okx()
+    unsigned = zlib.crc32(b"9:1:11:2")
+    right = unsigned - (1 << 32) if unsigned >= 1 << 31 else unsigned
+    snapshot = only(feed.book("snapshot", -1, 10, checksum=right), BookDelta)
+    assert snapshot.verified == records.PASSED
+    assert snapshot.checksum == right
+
+    gap, _ = feed.book("update", 10, 11, [("9", "3")], checksum=right)
+    assert isinstance(gap, Gap)
+    assert gap.reason == "checksum"
+    assert (feed.counted["checksums_passed"], feed.counted["checksums_failed"]) == (1, 1)
+
+
+def test_a_snapshot_that_contradicts_its_checksum_is_refused() -> None:
+    feed = Okx()
+    assert kinds(feed.book("snapshot", -1, 10, checksum=5)) == [Resync]
+    assert feed.state == EMPTY
+    assert feed.book("snapshot", -1, 11, checksum=5) == []
+    assert kinds(feed.book("snapshot", -1, 12)) == [BookDelta]
+
+
+# A counter over the whole connection
+
+
+def test_every_frame_of_a_connection_counts_also_those_of_no_symbol() -> None:
+    feed = Coinbase()
+    feed.book("snapshot", 0)
+    assert kinds(feed.book("update", 1)) == [BookDelta]
+    assert kinds(feed.raw(feed.frame("heartbeats", 2), symbol="")) == []
+    assert kinds(feed.book("update", 3)) == [BookDelta]
+
+
+def test_frames_of_other_symbols_are_counted_through() -> None:
+    feed = Coinbase()
+    feed.book("snapshot", 0, skip=2)  # 1 and 2 went to others
+    assert kinds(feed.book("update", 3)) == [BookDelta]
+
+    gap, resync = feed.book("update", 5)
+    assert isinstance(gap, Gap)
+    assert gap.reason == "connection_sequence"
+    assert gap.detail == "expected number 4, found 5"
+    assert isinstance(resync, Resync)
+    assert feed.state == GAP
+    # from here it goes on with the new difference
+    assert feed.book("update", 6) == []
+    assert only(feed.book("snapshot", 7), BookDelta).reason == records.RESYNC
+    assert kinds(feed.book("update", 8)) == [BookDelta]
+
+
+def test_a_new_connection_counts_from_its_own_start() -> None:
+    feed = Coinbase()
+    feed.book("snapshot", 0)
+    feed.event(records.DISCONNECTED)
+
+    assert kinds(feed.book("snapshot", 0, connection="c2")) == [BookDelta]
+    assert kinds(feed.book("update", 1, connection="c2")) == [BookDelta]
+
+
+# Depth
+
+
+def test_a_book_is_cut_to_the_depth_that_was_acknowledged() -> None:
+    feed = Kraken()
+    ack = {"channel": "book", "symbol": feed.symbol, "depth": 25}
+    feed.raw({"method": "subscribe", "success": True, "result": ack})
+    feed.book("snapshot", range(1, 21))
+    feed.book("update", range(21, 31))
+
+    assert feed.session.book(feed.symbol).levels == 25
+    assert feed.top()[0][0] == (30, 1)
+
+
+def test_without_an_acknowledgement_the_snapshot_shows_the_depth() -> None:
+    feed = Kraken()
+    feed.book("snapshot", range(1, 101))
+    feed.book("update", range(101, 131))
+
+    assert feed.session.book(feed.symbol).levels == 100
+
+
+def test_a_snapshot_deeper_than_any_depth_stays_whole() -> None:
+    feed = Kraken()
+    feed.book("snapshot", range(1, 1201))
+
+    assert feed.session.book(feed.symbol).levels == 1200
