@@ -194,6 +194,7 @@ def _end(consumer: Consumer, partition: TopicPartition) -> int:
     return int(consumer.get_watermark_offsets(partition, timeout=10)[1])
 
 
+@retry(stop=stop_after_delay(20), wait=wait_fixed(0.2), reraise=True)
 def lag(bootstrap_servers: str, group: str, names: Sequence[str]) -> int:
     """Return how many messages of these topics a group has not committed yet."""
     written = ends(bootstrap_servers, names)

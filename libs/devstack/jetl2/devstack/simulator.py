@@ -31,7 +31,8 @@ class Connection:
         self.feed = feed
         self.socket = socket
         self.queue: asyncio.Queue[str | None] = asyncio.Queue()
-        self.held: list[str] = []  # reordered frames, to follow the next one
+        # Reordered frames by symbol, to follow the next one of that symbol
+        self.held: dict[str, list[str]] = {}
         self.silent = False
         self.told = set[str]()  # symbols whose snapshot was sent
 
@@ -168,14 +169,13 @@ class Simulator:
             return
         text = _DAMAGE.get(kind, str)(frame.text)
         if kind == faults.REORDER:
-            connection.held.append(text)
+            connection.held.setdefault(frame.symbol, []).append(text)
             return
         for _ in range(_COPIES.get(kind, 1)):
             self._put(connection, text, frame.kind)
         if frame.kind == BOOK:
-            for held in connection.held:
+            for held in connection.held.pop(frame.symbol, ()):
                 self._put(connection, held, BOOK)
-            connection.held.clear()
 
     def _put(self, connection: Connection, text: str, kind: str) -> None:
         connection.queue.put_nowait(text)
