@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc
 from grpc import aio
@@ -23,6 +23,12 @@ _log = log.get()
 _seconds = metrics.histogram("jetl2_api_grpc_call_seconds", "Time to answer", ["method", "code"])
 
 Handler = Callable[[Any, Any], Any]
+# The types are generic only in the stubs
+if TYPE_CHECKING:
+    RpcHandler = grpc.RpcMethodHandler[Any, Any]
+    Context = aio.ServicerContext[Any, Any]
+else:
+    RpcHandler = Context = object
 
 
 class Calls(aio.ServerInterceptor):
@@ -38,11 +44,9 @@ class Calls(aio.ServerInterceptor):
 
     async def intercept_service(
         self,
-        continuation: Callable[
-            [grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]
-        ],
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[RpcHandler | None]],
         handler_call_details: grpc.HandlerCallDetails,
-    ) -> grpc.RpcMethodHandler[Any, Any] | None:
+    ) -> RpcHandler | None:
         """Wrap the methods of our own services; health and reflection stay as they are."""
         handler = await continuation(handler_call_details)
         method = str(handler_call_details.method)
@@ -58,8 +62,8 @@ class Calls(aio.ServerInterceptor):
 
     def _around(
         self, handler: Handler, method: str, service: str, sent: Mapping[str, Any]
-    ) -> Callable[[Any, aio.ServicerContext[Any, Any]], Awaitable[Any]]:
-        async def call(request: Any, context: aio.ServicerContext[Any, Any]) -> Any:
+    ) -> Callable[[Any, Context], Awaitable[Any]]:
+        async def call(request: Any, context: Context) -> Any:
             begun = time.monotonic()
             request_id = str(sent.get(_REQUEST_ID, "") or uuid.uuid4())[:128]
             context.set_trailing_metadata(((_REQUEST_ID, request_id),))
