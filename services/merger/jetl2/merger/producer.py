@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka import KafkaException, Producer, TopicPartition
 
 from jetl2.merger import metrics
 from jetl2.merger.errors import DoubtError
@@ -23,18 +23,18 @@ class TransactionalProducer:
     """The Kafka side of a task's transactions; every failure is a doubt."""
 
     def __init__(
-        self, partition: int, consumer: Consumer, make: MakeProducer, *, guard_ms: float
+        self, partition: int, group: Callable[[], Any], make: MakeProducer, *, guard_ms: float
     ) -> None:
         """Fence every earlier owner of the task, and wait until its last transaction is settled.
 
         Args:
             partition: The task's, for all that is produced.
-            consumer: Member of the group, whose generation fences the offsets.
+            group: Returns the consumer's group metadata, whose generation fences the offsets.
             make: Makes a producer.
             guard_ms: See Guard.
         """
         self._partition = partition
-        self._consumer = consumer
+        self._group = group
         self._make = make
         self._guard = Guard(guard_ms / 1000)
         self._producer = self._renewed()
@@ -84,7 +84,7 @@ class TransactionalProducer:
             "send_offsets_to_transaction",
             self._producer.send_offsets_to_transaction,
             partitions,
-            self._consumer.consumer_group_metadata(),
+            self._group(),
             CALL_TIMEOUT_S,
         )
 

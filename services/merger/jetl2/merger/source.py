@@ -77,13 +77,17 @@ def prepare(bootstrap_servers: str, exchanges: Mapping[str, int], changelog: str
     return partitions
 
 
-def offsets(consumer: Consumer, raw: Sequence[str], partition: int) -> Offsets:
+def offsets(make: Callable[[], Consumer], raw: Sequence[str], partition: int) -> Offsets:
     """Return what the group has committed, and what is there, of one partition of raw topics.
+
+    Asked of a consumer of its own: the member itself answers no other thread while it is in the
+    callback that assigns it partitions.
 
     Raises:
         DoubtError: Kafka did not answer.
     """
     wanted = [TopicPartition(topic, partition) for topic in raw]
+    consumer = make()
     try:
         committed = consumer.committed(wanted, timeout=TIMEOUT_S)
         # None on a timeout, whatever its type says
@@ -93,6 +97,8 @@ def offsets(consumer: Consumer, raw: Sequence[str], partition: int) -> Offsets:
     except KafkaException as error:
         message = f"offsets of partition {partition}: {error.args[0].str()}"
         raise DoubtError(message) from error
+    finally:
+        consumer.close()
     by_topic: dict[str, int | None] = {}
     for found in committed:
         if found.error is not None:

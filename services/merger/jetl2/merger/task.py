@@ -40,11 +40,19 @@ def start(
     partition: int,
     partitions: int,
     exchanges: Mapping[str, Exchange],
-    consumer: Consumer,
+    group: Callable[[], Any],
     settings: Settings,
     beat: Callable[[], None],
 ) -> Task:
     """Take over a task: fence its last owner, then restore what that one really committed.
+
+    Args:
+        partition: Its number.
+        partitions: Of every topic.
+        exchanges: All that are merged.
+        group: Returns the consumer's group metadata.
+        settings: Of the process.
+        beat: Called again and again while it takes long.
 
     Raises:
         DoubtError: Kafka did not answer.
@@ -78,7 +86,7 @@ def start(
         )
 
     # Before anything is read: only then is nothing of the last owner still to come
-    producer = TransactionalProducer(partition, consumer, make_producer, guard_ms=settings.guard_ms)
+    producer = TransactionalProducer(partition, group, make_producer, guard_ms=settings.guard_ms)
     crash.point("fenced")
     store = Store(
         partition,
@@ -87,7 +95,7 @@ def start(
         snapshot_interval_s=settings.snapshot_interval_s,
     )
     last = restore.load(store, source.changelog(make_reader, settings.changelog, partition, beat))
-    found = source.offsets(consumer, list(store.feeds), partition)
+    found = source.offsets(make_reader, list(store.feeds), partition)
     restore.start_offsets(
         store,
         last,

@@ -53,6 +53,7 @@ class Worker:
         self._pool = ThreadPoolExecutor(8, "commit")
         self._counts: Counter[tuple[str, str]] = Counter()
         self._newest_ms: dict[str, int] = {}
+        self._group: object = None
         self._looked = 0.0
 
     def run(self, ended: Callable[[], bool]) -> None:
@@ -122,6 +123,10 @@ class Worker:
 
     def _commit(self, tasks: Sequence[Task], *, every: bool = False) -> None:
         """Commit tasks side by side: most of a commit is waiting for the broker."""
+        if not tasks:
+            return
+        # Asked here: within a rebalance the consumer answers no other thread
+        self._group = self._consumer.consumer_group_metadata()
         if len(tasks) == 1:
             _commit(tasks[0], every=every)
             return
@@ -154,7 +159,7 @@ class Worker:
             number,
             self._partitions,
             self._exchanges,
-            self._consumer,
+            lambda: self._group,
             self._settings,
             self._health.beat,
         )
