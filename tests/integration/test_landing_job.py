@@ -27,6 +27,8 @@ from jetl2.landing.settings import Settings
 from jetl2.landing.sink import Lake
 from jetl2.schemas import avro, lake, records, topics
 
+pytestmark = pytest.mark.integration
+
 MAIN = folders.root() / "jobs" / "landing" / "main.py"
 PARTITIONS = 2
 SYMBOLS = ["BTC/USD", "ETH-USDT", "a:b c"]
@@ -158,6 +160,7 @@ def submit(settings: Settings, s3: s3.S3, tmp_path: Path) -> Submit:
     return once
 
 
+@pytest.mark.timeout(900)
 def test_a_run_killed_at_every_step_lands_each_committed_record_once(
     source: Source, settings: Settings, submit: Submit, s3: s3.S3
 ) -> None:
@@ -172,6 +175,7 @@ def test_a_run_killed_at_every_step_lands_each_committed_record_once(
     for at in crash.POINTS:
         code, output = submit(at)
         assert code != 0, output
+        assert "landing_failed" not in output, output
         now = _etags(s3, settings)
         assert now | seen == now, f"the run killed at {at} changed or removed an object"
         seen = now

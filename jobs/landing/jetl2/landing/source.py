@@ -72,14 +72,16 @@ def records(spark: SparkSession, settings: Settings, ranges: Sequence[Range]) ->
 
 
 def _task(
-    rows: Iterable[task.KafkaRow],
+    rows: Iterable[tuple[str, int, int, bytearray | None]],
     *,
     ranges: Mapping[tuple[str, int], Range],
     lake: str,
     crash_at: str,
 ) -> Iterator[str]:
+    # Spark hands binary values over as bytearray
+    with_bytes = ((t, p, o, None if v is None else bytes(v)) for t, p, o, v in rows)
     try:
-        outcome = task.land(rows, ranges, Lake(lake).put, crash_at=crash_at)
+        outcome = task.land(with_bytes, ranges, Lake(lake).put, crash_at=crash_at)
     except LandingError as error:
         # Told, not raised: trying again would not help, and Spark would bury it in a trace
         yield report.dump(Failure(kind=type(error).__name__, message=str(error)))
