@@ -107,6 +107,7 @@ def _text(data_type: str, records: Iterable[MarketRecord], start_ts: int = 0) ->
     return "".join(table.feed(record) for record in records) + table.finish()
 
 
+@settings(deadline=None)
 @given(histories())
 def test_the_book_read_back_is_the_book_of_the_records_at_every_message(
     records: list[MarketRecord],
@@ -116,6 +117,7 @@ def test_the_book_read_back_is_the_book_of_the_records_at_every_message(
     assert read == _distinct(_states(records))
 
 
+@settings(deadline=None)
 @given(histories(), st.integers(95, 115))
 def test_a_clip_ends_with_the_same_book_as_the_whole_file(
     records: list[MarketRecord], start_us: int
@@ -127,7 +129,7 @@ def test_a_clip_ends_with_the_same_book_as_the_whole_file(
         assert _read(text)[-1] == known[-1]
 
 
-@settings(max_examples=50)
+@settings(deadline=None)
 @given(histories())
 def test_quotes_show_each_best_level_once(records: list[MarketRecord]) -> None:
     quotes = [line.split(",")[4:] for line in _text("quotes", records).splitlines()]
