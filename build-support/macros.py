@@ -22,7 +22,7 @@ def package(
         version: Its version, the only place where it stands.
         description: One sentence, for the wheel.
         imports: Folders of the packages that its modules may import.
-        below: Folders of packages that those need in turn; only PEX files ask for them.
+        below: Folders of packages that those need in turn; tests may import them.
         wheels: Third-party distributions that its modules may import; development packages
             may import any.
         layers: What some files may import, narrower: (files, the package's files, wheels).
@@ -33,7 +33,8 @@ def package(
     """
     inside = f"{_NAMESPACE}/{name}"
     here = f"/{inside}"
-    outside = [f"//{folder}/{_NAMESPACE}/**" for folder in imports]
+    sources_of = lambda folders: [f"//{folder}/{_NAMESPACE}/**" for folder in folders]
+    outside = sources_of(imports)
     own = ["/:resources", *(f"/:{folder}" for folder in scanned)]
     third_party = lambda names: [f"//3rdparty/python#{wheel}" for wheel in names]
     testkit = "//libs/testkit/**"
@@ -67,7 +68,7 @@ def package(
             any_wheel if kind == "development" else third_party(wheels),
             "!*",
         ),
-        ("/tests/**", "/**", outside, testkit, any_wheel, "!*"),
+        ("/tests/**", "/**", outside, sources_of(below), testkit, any_wheel, "!*"),
         ("*", "*"),
     )
     __dependents_rules__(
