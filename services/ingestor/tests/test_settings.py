@@ -68,6 +68,8 @@ def test_a_wrong_value_names_its_variable_and_what_is_accepted(
 
 
 def test_the_readme_lists_every_setting_with_its_default() -> None:
-    rows = re.findall(r"^\| `(JETL2_INGESTOR_\w+)` \| (?:`([^`]*)`)?", README.read_text(), re.MULTILINE)
+    rows = re.findall(
+        r"^\| `(JETL2_INGESTOR_\w+)` \| (?:`([^`]*)`)?", README.read_text(), re.MULTILINE
+    )
 
     assert rows == [(v, d) for v, d, _ in settings.table(Settings, PREFIX)]

@@ -122,7 +122,13 @@ class Connection:
         self.opened.set()
         metrics.connects.labels(self.exchange.name).inc()
         metrics.connections.labels(self.exchange.name).inc()
-        _log.info("connected", exchange=self.exchange.name, connection=self.identity)
+        _log.info(
+            "connected",
+            exchange=self.exchange.name,
+            connection=self.identity,
+            symbols=len(self.symbols),
+            renews=self.renews,
+        )
         self.request(self.exchange.subscribe(self.symbols, self._data_types))
         coroutines = (self._read(socket), self._write(socket), self._watch())
         parts = [asyncio.create_task(coroutine) for coroutine in coroutines]

@@ -32,8 +32,10 @@ resyncs = counter(
     "Resyncs asked for by the merger, by what was done.",
     ("exchange", "how"),
 )
-snapshots = counter(
-    "jetl2_ingestor_snapshots", "REST snapshots, by HTTP status or error.", ("exchange", "status")
+rest_requests = counter(
+    "jetl2_ingestor_rest_requests",
+    "REST requests, by HTTP status or error.",
+    ("exchange", "status"),
 )
 snapshot_seconds = histogram(
     "jetl2_ingestor_snapshot_seconds", "From asking for a REST snapshot to its body.", _EXCHANGE

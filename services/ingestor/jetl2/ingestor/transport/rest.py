@@ -85,10 +85,10 @@ class Rest:
         try:
             answer = await self._client(url).get(url)
         except httpx.HTTPError as error:
-            metrics.snapshots.labels(self._exchange, type(error).__name__).inc()
+            metrics.rest_requests.labels(self._exchange, type(error).__name__).inc()
             return f"{type(error).__name__}: {error}"
         status = answer.status_code
-        metrics.snapshots.labels(self._exchange, str(status)).inc()
+        metrics.rest_requests.labels(self._exchange, str(status)).inc()
         if status == HTTPStatus.OK:
             return answer.content
         problem = f"HTTP {status}: {answer.text[:200]}"

@@ -1,0 +1,115 @@
+"""The sink against librdkafka's own mock of a cluster, and against no cluster at all."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
+
+from jetl2.ingestor.errors import BufferFullError
+from jetl2.ingestor.settings import Settings
+from jetl2.ingestor.sink import KafkaSink
+from jetl2.runtime import kafka
+from jetl2.schemas import avro, topics
+from jetl2.schemas.records import FRAME, LOST, RawEvent
+
+# As many as the mock gives to a topic
+PARTITIONS = 4
+
+
+@pytest.fixture
+def properties(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    given: dict[str, Any] = {}
+    monkeypatch.setattr(kafka, "_properties", lambda: given)
+    return given
+
+
+def frame(symbol: str, payload: bytes = b"{}") -> RawEvent:
+    return RawEvent(
+        exchange="toy", symbol=symbol, local_ts=7, connection_id="c", counter=3, payload=payload
+    )
+
+
+def fill(sink: KafkaSink) -> None:
+    for _ in range(100):
+        sink.put(frame("A", b"x" * 100_000))
+
+
+@asynccontextmanager
+async def opened(**given: Any) -> AsyncIterator[KafkaSink]:
+    fields: dict[str, Any] = {"buffer_messages": 10_000, "buffer_mb": 64, **given}
+    settings = Settings.model_construct(None, bootstrap_servers="127.0.0.1:1", **fields)
+    sink = KafkaSink(settings, {"toy": PARTITIONS})
+    try:
+        yield sink
+    finally:
+        await sink.close(0)
+        sink.failed.cancel()
+
+
+def written(sink: KafkaSink, count: int) -> list[tuple[int, bytes, RawEvent]]:
+    """Return partition, key and event of what the mock cluster holds."""
+    (broker,) = sink._producer.list_topics(timeout=10).brokers.values()
+    consumer = Consumer(
+        {"bootstrap.servers": f"{broker.host}:{broker.port}", "group.id": "test", "log_level": 0}
+    )
+    consumer.assign(
+        [TopicPartition(topics.raw("toy"), n, OFFSET_BEGINNING) for n in range(PARTITIONS)]
+    )
+    found: list[tuple[int, bytes, RawEvent]] = []
+    for _ in range(100):
+        found += [
+            (m.partition() or 0, bytes(m.key() or b""), avro.decode(bytes(m.value() or b"")))
+            for m in consumer.consume(count - len(found), 0.2)
+        ]
+        if len(found) == count:
+            break
+    consumer.close()
+    return found
+
+
+async def test_events_lie_on_the_partition_of_their_symbol(properties: dict[str, Any]) -> None:
+    properties["test.mock.num.brokers"] = 1
+    symbols = ["BTC/USD", "ETH/USD", "币安人生USDT", ""]
+    async with opened() as sink:
+        for symbol in symbols:
+            sink.put(frame(symbol))
+        assert await sink.close(20) == 0
+        found = written(sink, len(symbols))
+
+    assert {event.symbol for _, _, event in found} == set(symbols)
+    for partition, key, event in found:
+        assert key == event.symbol.encode()
+        assert partition == topics.partition(event.symbol, PARTITIONS)
+
+
+async def test_what_kafka_will_never_take_is_noted_as_lost(properties: dict[str, Any]) -> None:
+    properties.update({"test.mock.num.brokers": 1, "message.max.bytes": 2000})
+    async with opened() as sink:
+        sink.put(frame("A", b"x" * 3000))
+        sink.put(frame("A", b"small"))
+        assert await sink.close(20) == 0
+        found = [event for _, _, event in written(sink, 2)]
+
+    assert [e.kind for e in found] == [FRAME, LOST]
+    assert found[1].symbol == "A"
+    content = json.loads(found[1].payload)
+    assert (content["from_ts"], content["to_ts"], content["messages"]) == (7, 7, 1)
+    assert "too large" in content["reason"]
+
+
+@pytest.mark.parametrize("bound", [{"buffer_messages": 5}, {"buffer_mb": 1}])
+async def test_a_full_buffer_is_said_and_notes_wait(
+    properties: dict[str, Any], bound: dict[str, int]
+) -> None:
+    properties["log_level"] = 0
+    async with opened(**bound) as sink:
+        with pytest.raises(BufferFullError):
+            fill(sink)
+        sink.note(frame("A", b"x" * 1_000_000))
+        before = len(sink._producer)
+        left = await sink.close(0)
+
+    assert left == before + 1
