@@ -110,7 +110,13 @@ def content(unit: Unit) -> bytes:
 
 
 class Stage:
-    """A lake, a place for downloads, and any number of API replicas over them."""
+    """A lake, a place for downloads, and any number of API replicas over them.
+
+    Attributes:
+        api: The replica started last.
+    """
+
+    api: Api
 
     def __init__(self, s3: S3, bucket: str, prefix: str) -> None:
         self.s3 = s3
@@ -163,6 +169,7 @@ class Stage:
 
         try:
             api = asyncio.run_coroutine_threadsafe(begin(), loop).result(30)
+            self.api = api
             try:
                 yield f"127.0.0.1:{api.port}"
             finally:

@@ -15,6 +15,7 @@ from jetl2.client.client import Client, metadata
 from jetl2.client.client import query as make_query
 from jetl2.client.download import sha256
 from jetl2.client.errors import ApiError
+from jetl2.devstack.process import wait_until
 from jetl2.schemas.pb import export_pb2
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(60)]
@@ -41,9 +42,7 @@ def export_of(operation: Any) -> str:
     return metadata(operation).export
 
 
-def test_an_export_is_made_downloaded_and_verified(
-    stage: Any, client: Client, tmp_path: Path
-) -> None:
+def test_an_export_is_made_downloaded_and_verified(client: Client, tmp_path: Path) -> None:
     export = done(client, ask(client, types=["trades", "quotes"]))
     paths = client.download(export.name, tmp_path / "new" / "folder")
 
@@ -361,9 +360,7 @@ def test_files_about_to_expire_are_made_anew(stage: Any, client: Client, serve: 
     assert done(later, again).state == export_pb2.EXPORT_STATE_SUCCEEDED
 
 
-def test_listing_neither_skips_nor_repeats_while_exports_are_added(
-    stage: Any, client: Client
-) -> None:
+def test_listing_neither_skips_nor_repeats_while_exports_are_added(client: Client) -> None:
     made = []
     for hour in range(7):
         start = DAY + hour * HOUR_NS
@@ -437,6 +434,4 @@ def wait_for(client: Client, operation: Any, state: int) -> None:
 
 
 def until(condition: Callable[[], bool]) -> None:
-    from jetl2.devstack.process import wait_until
-
     wait_until(condition, "the state waited for", timeout_s=20, interval_s=0.05)

@@ -79,14 +79,11 @@ def _book(rows: pa.Table, since: int) -> Levels:
     )
     last = rows.slice(len(rows) - 1).to_pylist()[0]
     # Sizes are absolute: a level is what was said of it last
-    levels = (
-        rows.group_by(["side", "price"], use_threads=False)
-        .aggregate([("size", "last")])
-        .filter(pc.field("size_last") > 0)
-        .to_pylist()
-    )
+    numbered = rows.append_column("row", pa.array(range(len(rows)), pa.int64()))
+    newest = numbered.group_by(["side", "price"]).aggregate([("row", "max")])["row_max"]
+    levels = rows.take(newest).select(["side", "price", "size"]).to_pylist()
     sides = {
-        side: [(row["price"], row["size_last"]) for row in levels if row["side"] == side]
+        side: [(r["price"], r["size"]) for r in levels if r["side"] == side and r["size"]]
         for side in ("bid", "ask")
     }
     return Levels(

@@ -74,7 +74,7 @@ class Api:
         coverage = Coverage(self._lake)
         self._files = Files(self._downloads, settings.keep_days)
         self._stop, self._wake = threading.Event(), threading.Event()
-        exports = Exports(
+        self.exports = exports = Exports(
             self._downloads,
             self._catalog,
             self._files,
@@ -119,6 +119,7 @@ class Api:
             self.port = self._server.add_secure_port(address, credentials)
         else:
             self.port = self._server.add_insecure_port(address)
+        await self._say("starting")
         await self._server.start()
         self._jobs.start()
         self._probing = asyncio.create_task(self._probe())
@@ -145,18 +146,21 @@ class Api:
     async def _probe(self) -> None:
         """Say whether S3 answers, and that the loop turns, every few seconds."""
         while True:
-            problem = await asyncio.to_thread(self._problem)
-            answer = health_pb2.HealthCheckResponse
-            status = answer.NOT_SERVING if problem else answer.SERVING
-            for service in ("", *SERVICES):
-                await self._health.set(service, status)
-            if problem:
-                self.health.not_ready("s3", problem)
-            else:
-                self.health.ready("s3")
-                self.health.ready()
+            await self._say(await asyncio.to_thread(self._problem))
             self.health.beat()
             await asyncio.sleep(_PROBE_S)
+
+    async def _say(self, problem: str) -> None:
+        """Answer health checks with a problem; "" is none."""
+        answer = health_pb2.HealthCheckResponse
+        status = answer.NOT_SERVING if problem else answer.SERVING
+        for service in ("", *SERVICES):
+            await self._health.set(service, status)
+        if problem:
+            self.health.not_ready("s3", problem)
+        else:
+            self.health.ready("s3")
+            self.health.ready()
 
     def _problem(self) -> str:
         try:
