@@ -90,7 +90,7 @@ def connection(name: str, sink: sinks.Sink, url: str = "") -> Connection:
         first_book_s=1e9,
         on_first=lambda *_: None,
     )
-    found.unseen.clear()
+    found.books.unseen.clear()
     found.delivering.set()
     return found
 

@@ -244,4 +244,4 @@ async def test_a_book_that_does_not_come_is_an_alarm() -> None:
                 await asyncio.sleep(0.02)
         (connection,) = feed.connections.values()
 
-        assert connection.bookless == {"B"}
+        assert connection.books.missing == {"B"}

@@ -11,6 +11,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
+from jetl2.exchanges import adapters
 from jetl2.exchanges.errors import UnexpectedFrame
 from jetl2.exchanges.exchange import (
     Address,
@@ -26,7 +27,6 @@ from jetl2.exchanges.exchange import (
 from jetl2.ingestor.errors import BufferFullError
 from jetl2.ingestor.feed import Feed
 from jetl2.ingestor.settings import Settings, Subscription
-from jetl2.orderbook import sequence
 from jetl2.runtime.health import Health
 from jetl2.schemas.records import BookDelta, MarketRecord, RawEvent
 
@@ -74,7 +74,7 @@ TOY = Exchange(
     resubscribe=lambda symbol: [f'{{"again": "{symbol}"}}'],
     classify=classify,
     parse=parse,
-    rule=sequence.CHECKSUM_ONLY,
+    rule=adapters.get("kraken").rule,  # any: the ingestor keeps no books
     instruments=Instruments(url="https://toy.invalid/instruments", parse=parse_instruments),
     keepalive=Keepalive(stale_s=PATIENCE_S),
     limits=Limits(symbols=10, connects_per_minute=6000, sends_per_second=1000),
@@ -85,7 +85,7 @@ REST = RestSnapshot(
     weight=1,
     weight_per_minute=6000,
 )
-TOY_REST = replace(TOY, resubscribe=None, rule=sequence.REST_RANGE, snapshot=REST)
+TOY_REST = replace(TOY, resubscribe=None, snapshot=REST)
 
 
 def counted(frame: Frame) -> int | None:

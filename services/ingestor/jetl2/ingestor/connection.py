@@ -4,21 +4,20 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 
-from jetl2.exchanges.errors import UNREADABLE, UnexpectedFrame
-from jetl2.exchanges.exchange import Address, Exchange, read
+from jetl2.exchanges.errors import UNREADABLE
+from jetl2.exchanges.exchange import Address, Exchange
 from jetl2.ingestor import metrics
 from jetl2.ingestor.errors import BufferFullError, DisconnectedError
+from jetl2.ingestor.first_books import FirstBooks
 from jetl2.ingestor.sink import Sink, lost
 from jetl2.ingestor.transport import websocket
 from jetl2.runtime import log
 from jetl2.schemas import records
-from jetl2.schemas.records import BookDelta, RawEvent
+from jetl2.schemas.records import RawEvent
 
 UNCLASSIFIED = (Address("", "unclassified"),)
 # The adapters' word for an error that names no symbol
 ERROR = "error"
-# A frame of a book's channel of this size is a snapshot; smaller ones are parsed to know
-LARGE_BYTES = 64 * 1024
 TICK_S = 0.5
 # A new connection whose quiet symbols have said nothing for so long replaces the old one all the same
 OVERLAP_S = 10.0
@@ -64,15 +63,12 @@ class Connection:
         self.frames = 0
         self.opened = asyncio.Event()
         self.delivering = asyncio.Event()
-        # Symbols without a book frame yet; those for which a book is missing
-        self.unseen = set(symbols) if "book_delta" in data_types else set[str]()
-        self.bookless = set(self.unseen)
+        self.books = FirstBooks(exchange, symbols, data_types, renews=renews)
         self._data_types = tuple(data_types)
         self._url = url
         self._sink = sink
         self._first_book_s = first_book_s
         self._on_first = on_first
-        self._book_channel = exchange.channels.get("book_delta", "")
         self._ended = asyncio.Event()
         self._out: asyncio.Queue[str] = asyncio.Queue()
         self._number_offset: int | None = None
@@ -80,7 +76,6 @@ class Connection:
         self._counted = (0, 0)
         self._last_s = 0.0
         self._alarmed = False
-        self._quiet = set[str]()
 
     @property
     def live(self) -> bool:
@@ -104,7 +99,7 @@ class Connection:
 
     def snapshot(self, symbol: str, body: bytes, local_ts: int) -> None:
         """Hand on the body of a REST snapshot, as of this connection."""
-        self.bookless.discard(symbol)
+        self.books.joined(symbol)
         self._put(self._event(symbol, "", local_ts, records.SNAPSHOT, body))
 
     async def run(self) -> None:
@@ -164,8 +159,11 @@ class Connection:
         self.frames += 1
         self._bytes += len(payload)
         self._last_s = asyncio.get_running_loop().time()
-        if self.unseen or not self.delivering.is_set():
-            self._first(addresses, payload)
+        if self.books.unseen or not self.delivering.is_set():
+            for symbol in self.books.seen(addresses, payload):
+                self._on_first(self, symbol)
+            if not self.books.unseen and any(symbol for symbol, _ in addresses):
+                self.delivering.set()
         if addresses[0] == ("", ERROR):
             self._refused(payload)
         if self.exchange.connection_seq is not None:
@@ -184,28 +182,6 @@ class Connection:
             self.end("buffer full")
             return False
         return True
-
-    def _first(self, addresses: Sequence[Address], payload: bytes) -> None:
-        """Look for the first book frame of each symbol; quick once all have come."""
-        for symbol, channel in addresses:
-            if symbol in self.unseen and channel == self._book_channel and self._is_book(payload):
-                self.unseen.discard(symbol)
-                if self.exchange.snapshot is None or self.renews:
-                    self.bookless.discard(symbol)
-                if symbol not in self._quiet:
-                    self._on_first(self, symbol)
-        if not self.unseen and any(symbol for symbol, _ in addresses):
-            self.delivering.set()
-
-    def _is_book(self, payload: bytes) -> bool:
-        if len(payload) > LARGE_BYTES:
-            return True
-        try:
-            _, found = read(self.exchange, payload)
-        except UnexpectedFrame:
-            return False
-        in_channel = self.exchange.snapshot is None
-        return any(isinstance(r, BookDelta) and (r.is_snapshot or not in_channel) for r in found)
 
     def _follow(self, payload: bytes) -> None:
         """Compare the exchange's count of this connection's frames with our own."""
@@ -254,26 +230,24 @@ class Connection:
             age_s = loop.time() - begin_s
             if self.stale_s() > most_s:
                 self.end(f"stale: no frame for {most_s:g} s")
-            if age_s > QUIET_S and not self._quiet:
-                # Nothing has changed in these books since we listen: they are fetched all the same
-                self._quiet = set(self.unseen)
-                for symbol in self._quiet:
+            if age_s > QUIET_S:
+                for symbol in self.books.quiet():
                     self._on_first(self, symbol)
             if age_s > OVERLAP_S and self.frames:
                 self.delivering.set()
-            if age_s > self._first_book_s and self.bookless and not self._alarmed:
+            if age_s > self._first_book_s and self.books.missing and not self._alarmed:
                 self._alarmed = True
                 _log.error(
                     "no_first_book",
                     exchange=self.exchange.name,
                     connection=self.identity,
-                    symbols=sorted(self.bookless),
+                    symbols=sorted(self.books.missing),
                     after_s=self._first_book_s,
                 )
 
     def missing(self) -> int:
         """Return how many books have not come in the time they should."""
-        return len(self.bookless) if self._alarmed and self.live else 0
+        return len(self.books.missing) if self._alarmed and self.live else 0
 
     def _count(self) -> None:
         frames, size = self._counted
