@@ -28,8 +28,8 @@ class Settings(ServiceSettings):
     )
     changelog: str = Field(
         topics.CHANGELOG,
-        min_length=1,
-        description="topic of the state; a second group needs its own",
+        pattern=r".+\.changelog$",
+        description="topic of the state, <name>.changelog; a second group needs its own",
     )
     commit_interval_ms: int = Field(100, ge=1, description="longest age of a transaction")
     commit_messages: int = Field(5000, ge=1, description="most raw events in a transaction")
