@@ -1,7 +1,8 @@
 """The life of one book: EMPTY, BUFFERING, SYNCED, GAP, and what each message makes of it."""
 
+from jetl2.exchanges import levels
 from jetl2.exchanges.exchange import Exchange
-from jetl2.exchanges.symbol_state import BUFFERING, EMPTY, GAP, SYNCED, SymbolState, whole
+from jetl2.exchanges.symbol_state import BUFFERING, EMPTY, GAP, SYNCED, SymbolState
 from jetl2.orderbook import sequence
 from jetl2.schemas import decimals, records
 from jetl2.schemas.records import BookDelta, DeadLetter, Gap, MarketRecord, RawEvent, Resync
@@ -168,7 +169,7 @@ class Life:
         book = state.book
         book.apply(record)
         if state.depth:
-            book.truncate(state.depth)
+            levels.remove(record, book, *book.truncate(state.depth))
         found = self._sum(record)
         if found is not None and found != record.checksum:
             self._refuse(record, found)
@@ -222,7 +223,7 @@ class Life:
         state = self._state
         last = max(state.numbering.last, 0)
         try:
-            record = whole(
+            record = levels.whole(
                 state.book,
                 symbol=self._raw.symbol,
                 reason=reason,

@@ -75,14 +75,15 @@ class Book:
         self._bid_order.clear()
         self._ask_order.clear()
 
-    def truncate(self, depth: int) -> None:
-        """Forget the levels of each side beyond the best `depth`."""
-        for sizes, order in ((self._bids, self._bid_order), (self._asks, self._ask_order)):
-            surplus = len(order) - depth
-            if surplus > 0:
-                for key in order[:surplus]:
-                    del sizes[key]
-                del order[:surplus]
+    def truncate(self, depth: int) -> tuple[list[int], list[int]]:
+        """Forget the levels of each side beyond the best `depth`; return the prices forgotten.
+
+        Returns:
+            Bids, asks, worst first.
+        """
+        return _cut(self._bids, self._bid_order, depth), [
+            -key for key in _cut(self._asks, self._ask_order, depth)
+        ]
 
     def top(self, depth: int) -> tuple[list[Level], list[Level]]:
         """Return the best `depth` levels of each side, best first, as (price, size) mantissas.
@@ -155,6 +156,17 @@ def _set(
         elif key in sizes:
             del sizes[key]
             del order[bisect_left(order, key)]
+
+
+def _cut(sizes: dict[int, int], order: list[int], depth: int) -> list[int]:
+    surplus = len(order) - depth
+    if surplus <= 0:
+        return []
+    cut = order[:surplus]
+    for key in cut:
+        del sizes[key]
+    del order[:surplus]
+    return cut
 
 
 def columns(levels: Sequence[Level]) -> tuple[list[int], list[int]]:
