@@ -186,6 +186,15 @@ def test_a_book_is_cut_to_the_depth_that_was_acknowledged() -> None:
     assert feed.top()[0][0] == (30, 1)
 
 
+def test_what_falls_out_of_the_depth_is_removed_in_the_record_too() -> None:
+    feed = Kraken()
+    feed.book("snapshot", range(1, 11))
+    record = only(feed.book("update", range(11, 13)), BookDelta)
+
+    assert (record.bid_prices, record.bid_sizes) == ([11, 12, 1, 2], [1, 1, 0, 0])
+    assert record.price_exponent == 0
+
+
 def test_without_an_acknowledgement_the_snapshot_shows_the_depth() -> None:
     feed = Kraken()
     feed.book("snapshot", range(1, 101))

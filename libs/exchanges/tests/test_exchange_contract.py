@@ -17,6 +17,7 @@ from jetl2.exchanges.exchange import Exchange, read
 from jetl2.exchanges.recording import Entry
 from jetl2.exchanges.session import SYNCED, Session
 from jetl2.orderbook import checksum
+from jetl2.orderbook.book import Book
 from jetl2.schemas import records
 from jetl2.schemas.records import BookDelta, BookTicker, DeadLetter, Gap, RawEvent, Trade
 from jetl2.testkit import reference
@@ -109,6 +110,22 @@ def test_the_book_equals_a_slow_rebuild_from_the_raw_frames(path: Path) -> None:
 
     assert _values(engine) == expected[count - 1]
     assert compared >= min(10, count) - 1
+
+
+@every_session
+def test_records_alone_rebuild_the_book(path: Path) -> None:
+    """Who reads them knows nothing of depths, checksums or numbers."""
+    found = replay.replay(path)
+    rebuilt: dict[str, Book] = {}
+    for record in found.records():
+        if isinstance(record, BookDelta):
+            book = rebuilt.setdefault(record.symbol, Book())
+            (book.replace if record.is_snapshot else book.apply)(record)
+
+    for symbol, book in rebuilt.items():
+        engines = found.session.book(symbol)
+        book.refine(engines.price_exponent, engines.size_exponent)
+        assert book.top(10**9) == engines.top(10**9)
 
 
 @every_session

@@ -179,41 +179,6 @@ def load(saved: bytes) -> SymbolState:
     )
 
 
-def whole(book: Book, **fields: Any) -> BookDelta:
-    """Return the whole book as a snapshot record, best first.
-
-    Raises:
-        DecimalError: A level fits no int64 at the precision that the others need.
-    """
-    bids, asks = book.top(book.depth)
-    cut = len(bids)
-    prices, sizes = columns([*bids, *asks])
-    prices, price_exponent = _fit(prices, book.price_exponent)
-    sizes, size_exponent = _fit(sizes, book.size_exponent)
-    return BookDelta(
-        is_snapshot=True,
-        price_exponent=price_exponent,
-        size_exponent=size_exponent,
-        bid_prices=prices[:cut],
-        bid_sizes=sizes[:cut],
-        ask_prices=prices[cut:],
-        ask_sizes=sizes[cut:],
-        **fields,
-    )
-
-
-def _fit(mantissas: list[int], exponent: int) -> tuple[list[int], int]:
-    """Give up precision that none of the numbers uses until all fit int64."""
-    while max(mantissas, default=0) > decimals.MAX_MANTISSA:
-        if any(m % 10 for m in mantissas):
-            message = (
-                f"{max(mantissas)}e{exponent} does not fit into 64 bits with the others' digits"
-            )
-            raise decimals.DecimalError(message)
-        mantissas, exponent = [m // 10 for m in mantissas], exponent + 1
-    return mantissas, exponent
-
-
 def _saved(side: tuple[list[int], list[int]]) -> tuple[list[int | str], list[int | str]]:
     prices, sizes = side
     return _json_ints(prices), _json_ints(sizes)

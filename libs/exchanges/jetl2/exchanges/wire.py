@@ -31,9 +31,12 @@ def mantissas(texts: Sequence[str]) -> tuple[list[int], int]:
 def book(bids: Sequence[Sequence[Any]], asks: Sequence[Sequence[Any]], **fields: Any) -> BookDelta:
     """Return a BookDelta of levels given as sequences that begin with price and size texts."""
     levels = [*bids, *asks]
-    prices, price_exponent = mantissas([level[0] for level in levels])
-    sizes, size_exponent = mantissas([level[1] for level in levels])
-    if sizes and min(sizes) < 0:
+    if not levels:
+        return BookDelta(**fields)
+    price_texts, size_texts, *_ = zip(*levels, strict=True)
+    prices, price_exponent = mantissas(price_texts)
+    sizes, size_exponent = mantissas(size_texts)
+    if min(sizes) < 0:
         message = f"a size of {min(sizes)}e{size_exponent} is below zero"
         raise decimals.DecimalError(message)
     cut = len(bids)

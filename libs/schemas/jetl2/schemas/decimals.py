@@ -8,6 +8,8 @@ MIN_EXPONENT = -18
 MAX_EXPONENT = 18
 MAX_MANTISSA = 2**63 - 1
 
+_POWERS = [10**n for n in range(-MIN_EXPONENT + 1)]
+
 
 class DecimalError(ValueError):
     """A text is no decimal number, or has more digits than int64 and 18 decimals hold."""
@@ -33,29 +35,23 @@ def parse_all(texts: Sequence[str]) -> tuple[list[int], int]:
     """
     if not texts:
         return [], 0
-    decimals = {len(t) - t.find(".") - 1 if "." in t else 0 for t in texts}
-    if len(decimals) == 1:
-        places = decimals.pop()
+    joined = ",".join(texts)
+    mantissas: list[int]
+    # the way of most messages, as few steps for each text as can be: this is the hottest spot
+    if joined.count(".") == len(texts):
+        first = texts[0]
+        places = len(first) - first.find(".") - 1
+        digits = joined.replace(".", "")
         try:
-            mantissas = [int(t.replace(".", "")) for t in texts]
-        except ValueError:
-            return _parse_slowly(texts)
-        if places <= -MIN_EXPONENT and all(t.count(".") <= 1 for t in texts) and _plain(texts):
-            _check(mantissas, texts)
-            return mantissas, -places
-        return _parse_slowly(texts)
-    places = max(decimals)
-    if places > -MIN_EXPONENT or not _plain(texts):
-        return _parse_slowly(texts)
-    mantissas = []
-    try:
-        for t in texts:
-            whole, _, part = t.partition(".")
-            mantissas.append(int(whole + part) * 10 ** (places - len(part)))
-    except ValueError:
-        return _parse_slowly(texts)
-    _check(mantissas, texts)
-    return mantissas, -places
+            if {t[-places - 1] for t in texts} == {"."} and _plain(digits.replace(",", "")):
+                mantissas = list(map(int, digits.split(",")))
+                if len(mantissas) == len(texts) and places <= -MIN_EXPONENT:
+                    _check(mantissas, texts)
+                    return mantissas, -places
+        except (IndexError, ValueError) as error:
+            if isinstance(error, DecimalError):
+                raise
+    return _parse_mixed(texts)
 
 
 def render(mantissa: int, exponent: int) -> str:
@@ -83,10 +79,26 @@ def rescale(mantissas: Sequence[int], exponent: int, to: int) -> list[int]:
     return [m * factor for m in mantissas]
 
 
-def _plain(texts: Sequence[str]) -> bool:
+def _parse_mixed(texts: Sequence[str]) -> tuple[list[int], int]:
+    """Parse texts of different numbers of decimals, or with signs."""
+    if not _plain("".join(texts).replace(".", "").replace("-", "")):
+        return _parse_slowly(texts)
+    parts = [t.partition(".") for t in texts]
+    places = max([len(part) for _, _, part in parts])
+    if places > -MIN_EXPONENT:
+        return _parse_slowly(texts)
+    scale = _POWERS[places::-1]
+    try:
+        mantissas = [int(whole + part) * scale[len(part)] for whole, _, part in parts]
+    except ValueError:
+        return _parse_slowly(texts)
+    _check(mantissas, texts)
+    return mantissas, -places
+
+
+def _plain(digits: str) -> bool:
     # int() also takes "1_000", " 1", "+1" and other scripts' digits, which no exchange may send
-    joined = "".join(texts).replace(".", "").replace("-", "")
-    return joined.isascii() and joined.isdigit()
+    return digits.isascii() and digits.isdigit()
 
 
 def _check(mantissas: Sequence[int], texts: Sequence[str]) -> None:
@@ -122,5 +134,3 @@ def _parse_slowly(texts: Sequence[str]) -> tuple[list[int], int]:
     mantissas = [m * 10 ** (exponent - finest) for m, exponent in values]
     _check(mantissas, texts)
     return mantissas, finest
-
-
