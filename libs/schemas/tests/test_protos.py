@@ -1,6 +1,5 @@
 """The generated gRPC code is what its protos give; run as a program, this writes it anew."""
 
-import os
 import re
 import shutil
 import sys
@@ -10,7 +9,6 @@ from pathlib import Path
 
 import google
 import grpc_tools
-import mypy_protobuf.main
 from grpc_tools import protoc
 
 SCHEMAS = Path(str(files("jetl2.schemas")))
@@ -63,14 +61,16 @@ def _google(path: str) -> Path:
 def _plugin(folder: Path, name: str, function: str) -> tuple[str, Path]:
     script = folder / f"protoc-gen-{name}"
     call = f"import sys; sys.path[:] = {sys.path!r}; import mypy_protobuf.main as m; m.{function}()"
-    script.write_text(f"#!/bin/sh\nexec {sys.executable} -c \"{call}\"\n")
+    script.write_text(f'#!/bin/sh\nexec {sys.executable} -c "{call}"\n')
     script.chmod(0o755)
     return name, script
 
 
 def _adapted(code: str) -> str:
     # protoc knows only absolute imports by the protos' own folders
-    code = re.sub(r"^from jetl2\.v1 import", "from jetl2.schemas.pb import", code, flags=re.M)
+    code = re.sub(
+        r"^from jetl2\.v1 import", "from jetl2.schemas.pb import", code, flags=re.MULTILINE
+    )
     return HEADER + code
 
 

@@ -126,7 +126,7 @@ class Stage:
         self.offset = 0
 
     def settings(self, **changes: Any) -> Settings:
-        values = {
+        values: dict[str, Any] = {
             "port": 0,
             "lake": self.lake.url(),
             "downloads": self.downloads.url(),

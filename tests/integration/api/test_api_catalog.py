@@ -200,19 +200,20 @@ def test_a_book_is_unknown_before_its_snapshot_and_in_a_gap(stage: Any, client: 
 
 def test_each_service_says_that_it_is_well(stage: Any) -> None:
     with stage.serve() as address, grpc.insecure_channel(address) as channel:
-        stub = health_pb2_grpc.HealthStub(channel)
+        stub: Any = health_pb2_grpc.HealthStub(channel)
 
-        def status(name: str) -> int:
-            return stub.Check(health_pb2.HealthCheckRequest(service=name), timeout=5).status
+        def well() -> bool:
+            requests = [health_pb2.HealthCheckRequest(service=s) for s in ("", *SERVICES)]
+            return all(stub.Check(r, timeout=5).status == r_well for r in requests)
 
-        for name in ("", *SERVICES):
-            wait_until(lambda n=name: status(n) == 1, f"{name} is well", timeout_s=10)
+        r_well = health_pb2.HealthCheckResponse.SERVING
+        wait_until(well, "all are well", timeout_s=10)
 
 
 def test_a_service_without_storage_says_so(stage: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:1")
     with stage.serve() as address, grpc.insecure_channel(address) as channel:
-        stub = health_pb2_grpc.HealthStub(channel)
+        stub: Any = health_pb2_grpc.HealthStub(channel)
         request = health_pb2.HealthCheckRequest(service=SERVICES[0])
         asked = stub.Check(request, timeout=5).status
         wait_until(lambda: "object storage" in stage.api.health.fit()[1], "not ready", timeout_s=10)
@@ -222,7 +223,7 @@ def test_a_service_without_storage_says_so(stage: Any, monkeypatch: pytest.Monke
 
 def test_reflection_tells_services_and_their_messages(stage: Any) -> None:
     with stage.serve() as address, grpc.insecure_channel(address) as channel:
-        stub = reflection_pb2_grpc.ServerReflectionStub(channel)
+        stub: Any = reflection_pb2_grpc.ServerReflectionStub(channel)
         requests = [reflection_pb2.ServerReflectionRequest(list_services="")] + [
             reflection_pb2.ServerReflectionRequest(file_containing_symbol=name) for name in SERVICES
         ]
@@ -257,5 +258,5 @@ def test_a_key_opens_what_its_scopes_say(stage: Any) -> None:
 
 def test_health_and_reflection_need_no_key(stage: Any) -> None:
     with stage.serve(keys=_key("owner")) as address, grpc.insecure_channel(address) as channel:
-        stub = health_pb2_grpc.HealthStub(channel)
+        stub: Any = health_pb2_grpc.HealthStub(channel)
         assert stub.Check(health_pb2.HealthCheckRequest(), timeout=5)

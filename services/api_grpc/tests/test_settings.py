@@ -1,0 +1,43 @@
+"""The README's table is that of the settings, and wrong ones are refused."""
+
+import re
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from jetl2.api_grpc.settings import PREFIX, Settings
+from jetl2.runtime.settings import table
+
+README = Path(__file__).parent.parent / "README.md"
+PLACES = {"lake": "s3://lake", "downloads": "s3://downloads/prefix"}
+
+
+def test_the_readme_lists_the_settings_with_their_defaults() -> None:
+    found = re.findall(
+        rf"^\| `({PREFIX}\w+)` \| (?:`(.*?)`)? ?\|", README.read_text(), re.MULTILINE
+    )
+
+    assert found == [(name, default) for name, default, _ in table(Settings, PREFIX)]
+
+
+@pytest.mark.parametrize(
+    "changes, told",
+    [
+        ({"lake": "/tmp/lake"}, "lake"),
+        ({"downloads": "s3://"}, "downloads"),
+        ({"port": 70000}, "port"),
+        ({"max_jobs": 0}, "max_jobs"),
+        ({"host": "0.0.0.0"}, "KEYS must name a key file"),
+        ({"tls_key": "key.pem"}, "must be set together"),
+    ],
+)
+def test_a_setting_that_cannot_work_is_refused(changes: dict[str, object], told: str) -> None:
+    with pytest.raises(ValidationError, match=told):
+        Settings(**(PLACES | changes))  # type: ignore[arg-type]
+
+
+def test_other_addresses_than_loopback_are_served_with_keys() -> None:
+    settings = Settings(**PLACES, host="0.0.0.0", keys=Path("keys.json"))  # type: ignore[arg-type]
+
+    assert settings.host == "0.0.0.0"
