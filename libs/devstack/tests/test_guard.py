@@ -37,7 +37,10 @@ def test_stop_kills_what_ignores_sigterm_and_its_grandchildren(tmp_path: Path) -
 
 def test_all_of_it_dies_when_the_parent_is_killed(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    parent = subprocess.Popen([sys.executable, "-c", _PARENT, _STUBBORN, str(log)])
+    parent = subprocess.Popen(
+        [sys.executable, "-c", _PARENT, _STUBBORN, str(log)],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+    )
     pids = _pids(log)
 
     os.kill(parent.pid, signal.SIGKILL)

@@ -59,7 +59,7 @@ def draw(books: Sequence[Series], path: Path) -> None:
         below = [-value for value in book.asks]
         right.fill_between(book.times, below, step="post", color=_ASK, alpha=0.7, label="asks")
         right.set_title(f"value of the best {_LEVELS} levels, quote currency", loc="left")
-        right.yaxis.set_major_formatter(lambda value, _: f"{abs(value):,.4g}")
+        right.yaxis.set_major_formatter(lambda value, _: _short(abs(value)))
         for axis in (left, right):
             axis.grid(alpha=0.25, linewidth=0.5)
             axis.xaxis.set_major_formatter(mdates.DateFormatter("%H:%M:%S"))  # type: ignore[no-untyped-call] # none published
@@ -69,3 +69,10 @@ def draw(books: Sequence[Series], path: Path) -> None:
     figure.tight_layout()
     figure.savefig(path, dpi=110)
     plt.close(figure)
+
+
+def _short(value: float) -> str:
+    for unit, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= unit:
+            return f"{value / unit:g} {letter}"
+    return f"{value:g}"
