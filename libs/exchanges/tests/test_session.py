@@ -332,6 +332,19 @@ def test_a_clock_that_goes_back_writes_no_second_book() -> None:
 # State
 
 
+def test_every_part_of_a_state_is_saved() -> None:
+    feed = Okx().synced()
+    feed.book("update", 10, 11, connection="c2")
+    saved = feed.session.dump(feed.symbol).decode()
+    state = feed.session._symbols[feed.symbol]
+    names = {field.name for field in dataclasses.fields(state)}
+
+    # the book by its levels
+    assert {name for name in names if f'"{name}":' not in saved} == {"book"}
+    restored = symbol_state.load(saved.encode())
+    assert {n for n in names if getattr(state, n) != getattr(restored, n)} == {"book"}
+
+
 def test_a_state_of_another_version_is_refused() -> None:
     feed = Binance().synced()
     saved = feed.session.dump(SYMBOL)

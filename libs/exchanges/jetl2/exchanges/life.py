@@ -142,14 +142,13 @@ class Life:
         state.bound = self._raw.connection_id
         state.book.replace(record)
         state.numbering.replace(record)
-        if state.depth:
-            state.book.truncate(state.depth)
         state.exchange_ts = record.exchange_ts
         found = self._sum(record)
-        if found is not None and found != record.checksum:
+        if found not in (None, record.checksum):
             self._refuse(record, found)
             return
-        self._synced(checksum=record.checksum, verified=_verified(found))
+        verified = records.UNCHECKED if found is None else records.PASSED
+        self._synced(checksum=record.checksum, verified=verified)
 
     def _follow(self, record: BookDelta) -> None:
         state = self._state
@@ -171,7 +170,7 @@ class Life:
         if state.depth:
             levels.remove(record, book, *book.truncate(state.depth))
         found = self._sum(record)
-        if found is not None and found != record.checksum:
+        if found not in (None, record.checksum):
             self._refuse(record, found)
             return
         state.numbering.advance(record)
@@ -185,7 +184,7 @@ class Life:
                 return
             record.crossed = True
             state.counters["crossed"] += 1
-        record.verified = _verified(found)
+        record.verified = records.UNCHECKED if found is None else records.PASSED
         record.duplicates, state.dropped = state.dropped, 0
         self.emit(record)
 
@@ -251,7 +250,7 @@ class Life:
         self._state.counters["checksums_passed" if passed else "checksums_failed"] += 1
         return found
 
-    def _refuse(self, record: BookDelta, found: int) -> None:
+    def _refuse(self, record: BookDelta, found: int | None) -> None:
         state = self._state
         detail = f"expected the sum {record.checksum}, found {found}"
         if state.status == SYNCED:
@@ -301,7 +300,3 @@ class Life:
                 local_ts=raw.local_ts,
             )
         )
-
-
-def _verified(found: int | None) -> str:
-    return records.UNCHECKED if found is None else records.PASSED
