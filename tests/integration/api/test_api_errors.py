@@ -16,8 +16,9 @@ from google.rpc import error_details_pb2, status_pb2
 from jetl2.api_grpc import auth
 from jetl2.api_grpc.errors import code_by_reason, reason_name
 from jetl2.api_grpc.store import Store
-from jetl2.client.client import Client, query, timestamp
+from jetl2.client.client import Client
 from jetl2.client.errors import ApiError
+from jetl2.client.messages import query, timestamp
 from jetl2.schemas.pb import book_pb2, catalog_pb2, coverage_pb2, errors_pb2, export_pb2
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(60)]

@@ -11,10 +11,11 @@ import pytest
 from google.longrunning import operations_pb2
 
 from jetl2.api_grpc.documents import Job, encode
-from jetl2.client.client import Client, metadata
-from jetl2.client.client import query as make_query
+from jetl2.client.client import Client
 from jetl2.client.download import sha256
 from jetl2.client.errors import ApiError
+from jetl2.client.messages import metadata
+from jetl2.client.messages import query as make_query
 from jetl2.devstack.process import wait_until
 from jetl2.schemas.pb import export_pb2
 

@@ -18,23 +18,26 @@ _EPILOG = (
 
 app = typer.Typer(
     name="jetl2",
-    help="Order books and trades of crypto exchanges: ask for files, fetch them, replay sessions.",
-    epilog=f"Example: jetl2 export run binance:BTCUSDT --from 2026-11-22 --out data. {_EPILOG}",
+    epilog=_EPILOG,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(export.app, name="export")
 app.add_typer(catalog.app, name="catalog")
-app.command("coverage", epilog=catalog.COVERAGE_EXAMPLE)(catalog.coverage)
-app.command("book", epilog=catalog.BOOK_EXAMPLE)(catalog.book)
-app.command("replay", epilog=replay.EXAMPLE)(replay.replay)
+app.command("coverage")(catalog.coverage)
+app.command("book")(catalog.book)
+app.command("replay")(replay.replay)
 
 
 @app.callback(invoke_without_command=True)
 def _options(
     version: bool = typer.Option(False, "--version", help="Print the version and end."),  # noqa: FBT001
 ) -> None:
+    """Ask for order books and trades of crypto exchanges, fetch them, replay recorded sessions.
+
+    Example: jetl2 export run binance:BTCUSDT --from 2026-11-22 --out data
+    """
     if version:
         try:
             number = importlib.metadata.version("jetl2-client")

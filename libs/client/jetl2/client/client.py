@@ -12,11 +12,9 @@ from typing import Any, Self, TypeVar
 
 import grpc
 from google.longrunning import operations_pb2, operations_pb2_grpc
-from google.protobuf.duration_pb2 import Duration
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from jetl2.client import download, errors
-from jetl2.client.errors import ApiError
+from jetl2.client.messages import duration, metadata, query, result, timestamp
 from jetl2.schemas.pb import (
     book_pb2,
     book_pb2_grpc,
@@ -32,7 +30,6 @@ ADDRESS = "localhost:50051"
 _CALL_S = 60.0
 _WAIT_S = 20
 _URLS = 100
-_NS = 1_000_000_000
 
 # A plain retry is right only for UNAVAILABLE; creating is safe to retry because of its request_id
 _SERVICE_CONFIG = json.dumps(
@@ -154,12 +151,12 @@ class Client:
             left_s = until - time.monotonic() if until is not None else _WAIT_S
             step_s = max(0.0, min(0.5 if on_metadata else _WAIT_S, left_s))
             request = operations_pb2.WaitOperationRequest(name=operation)
-            request.timeout.CopyFrom(_duration(step_s))
+            request.timeout.CopyFrom(duration(step_s))
             found: operations_pb2.Operation = self._call(self._operations.WaitOperation, request)
             if on_metadata:
                 on_metadata(metadata(found))
             if found.done:
-                return _result(found)
+                return result(found)
             if until is not None and time.monotonic() >= until:
                 raise TimeoutError(f"{operation} was not done after {timeout_s:g} s")
 
@@ -303,40 +300,3 @@ class Client:
             return method(request, timeout=_CALL_S, metadata=self._metadata)
         except grpc.RpcError as error:
             raise errors.from_rpc(error, self.address) from error
-
-
-def query(
-    instruments: Sequence[tuple[str, str]], data_types: Sequence[str], start_ts: int, end_ts: int
-) -> export_pb2.ExportQuery:
-    """Return a query as the API takes it."""
-    return export_pb2.ExportQuery(
-        instruments=[export_pb2.Instrument(exchange=e, symbol=s) for e, s in instruments],
-        data_types=data_types,
-        start_time=timestamp(start_ts),
-        end_time=timestamp(end_ts),
-    )
-
-
-def metadata(operation: operations_pb2.Operation) -> export_pb2.ExportMetadata:
-    """Return how far an operation is."""
-    found = export_pb2.ExportMetadata()
-    operation.metadata.Unpack(found)
-    return found
-
-
-def timestamp(ts: int) -> Timestamp:
-    """Return a time in ns as a message."""
-    return Timestamp(seconds=ts // _NS, nanos=ts % _NS)
-
-
-def _result(operation: operations_pb2.Operation) -> export_pb2.Export:
-    if operation.HasField("error"):
-        error: ApiError = errors.from_status(operation.error)
-        raise error
-    export = export_pb2.Export()
-    operation.response.Unpack(export)
-    return export
-
-
-def _duration(seconds: float) -> Duration:
-    return Duration(seconds=int(seconds), nanos=int(seconds % 1 * _NS))

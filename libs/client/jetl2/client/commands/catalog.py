@@ -8,22 +8,27 @@ import typer
 
 from jetl2.client import output, times
 
-COVERAGE_EXAMPLE = "Example: jetl2 coverage kraken BTC/USD --from 2026-11-22"
-BOOK_EXAMPLE = "Example: jetl2 book okex BTC-USDT --at 2026-11-22T10:30:00.5"
 _DAY_NS = 86_400 * 1_000_000_000
 
-app = typer.Typer(
-    help="What can be asked for.",
-    no_args_is_help=True,
-    epilog="Example: jetl2 catalog symbols kraken --contains USD",
-)
+app = typer.Typer(no_args_is_help=True)
 
 Exchange = Annotated[str, typer.Argument(help="See jetl2 catalog exchanges.")]
 
 
-@app.command(epilog="Example: jetl2 catalog exchanges")
+@app.callback()
+def group() -> None:
+    """Show what can be asked for.
+
+    Example: jetl2 catalog symbols kraken --contains USD
+    """
+
+
+@app.command()
 def exchanges() -> None:
-    """Print the exchanges that there is data of, one a line."""
+    """Print the exchanges that there is data of, one a line.
+
+    Example: jetl2 catalog exchanges
+    """
     from jetl2.client.client import Client
 
     with Client() as client:
@@ -31,12 +36,15 @@ def exchanges() -> None:
             print(name)
 
 
-@app.command(epilog="Example: jetl2 catalog symbols kraken --contains USD")
+@app.command()
 def symbols(
     exchange: Exchange,
     contains: Annotated[str, typer.Option(help="Only those that contain this.")] = "",
 ) -> None:
-    """Print the symbols of an exchange that there is data of, one a line."""
+    """Print the symbols of an exchange that there is data of, one a line.
+
+    Example: jetl2 catalog symbols kraken --contains USD
+    """
     from jetl2.client.client import Client
 
     with Client() as client:
@@ -44,22 +52,28 @@ def symbols(
             print(name)
 
 
-@app.command(epilog="Example: jetl2 catalog types")
+@app.command()
 def types() -> None:
-    """Show the data types that can be exported."""
+    """Show the data types that can be exported.
+
+    Example: jetl2 catalog types
+    """
     from jetl2.client.client import Client
 
     with Client() as client:
         output.table(("type", "what it is"), client.data_types())
 
 
-@app.command(epilog="Example: jetl2 catalog dates kraken BTC/USD --type trades")
+@app.command()
 def dates(
     exchange: Exchange,
     symbol: Annotated[str, typer.Argument(help="As the exchange writes it.")],
     data_type: Annotated[str, typer.Option("--type", "-t")] = "incremental_book_L2",
 ) -> None:
-    """Print the days of which there is data, one a line."""
+    """Print the days of which there is data, one a line.
+
+    Example: jetl2 catalog dates kraken BTC/USD --type trades
+    """
     from jetl2.client.client import Client
 
     with Client() as client:
@@ -75,7 +89,10 @@ def coverage(
     end: Annotated[str, typer.Option("--to", help="UTC, excluded. Default: a day later.")] = "",
     json: Annotated[bool, typer.Option("--json", help="Print JSON, an hour a line.")] = False,
 ) -> None:
-    """Show how complete the recording is, hour by hour."""
+    """Show how complete the recording is, hour by hour.
+
+    Example: jetl2 coverage kraken BTC/USD --from 2026-11-22
+    """
     from jetl2.client.client import Client
 
     start_ts = times.parse(start)
@@ -116,7 +133,10 @@ def book(
     at: Annotated[str, typer.Option("--at", help="UTC, to the nanosecond if need be.")],
     depth: Annotated[int, typer.Option(help="Levels a side.")] = 10,
 ) -> None:
-    """Show a book as it stood at an instant."""
+    """Show a book as it stood at an instant.
+
+    Example: jetl2 book okex BTC-USDT --at 2026-11-22T10:30:00.5
+    """
     from itertools import zip_longest
 
     from jetl2.client.client import Client

@@ -18,11 +18,7 @@ if TYPE_CHECKING:
 _DAY_NS = 86_400 * 1_000_000_000
 _DEFAULT_TYPES = ["trades", "incremental_book_L2"]
 
-app = typer.Typer(
-    help="Ask for files, wait for them, fetch them.",
-    no_args_is_help=True,
-    epilog="Example: jetl2 export run binance:BTCUSDT --from 2026-11-22 --out data",
-)
+app = typer.Typer(no_args_is_help=True)
 
 Instruments = Annotated[
     list[str],
@@ -46,10 +42,15 @@ Retry = Annotated[
 ]
 
 
-@app.command(
-    epilog="Example: jetl2 export create binance:BTCUSDT kraken:BTC/USD -t trades,quotes "
-    "--from 2026-11-22"
-)
+@app.callback()
+def group() -> None:
+    """Ask for files, wait for them, fetch them.
+
+    Example: jetl2 export run binance:BTCUSDT --from 2026-11-22 --out data
+    """
+
+
+@app.command()
 def create(
     instruments: Instruments,
     start: From,
@@ -57,15 +58,15 @@ def create(
     types: Types = _DEFAULT_TYPES,
     request_id: Retry = "",
 ) -> None:
-    """Ask for an export and print its name."""
+    """Ask for an export and print its name.
+
+    Example: jetl2 export create kraken:BTC/USD -t trades,quotes --from 2026-11-22
+    """
     with _client() as client:
         print(f"exports/{_create(client, instruments, types, start, end, request_id)}")
 
 
-@app.command(
-    epilog="Example: jetl2 export run binance:BTCUSDT -t trades --from 2026-11-22T10:00 "
-    "--to 2026-11-22T11:00 --out data"
-)
+@app.command()
 def run(
     instruments: Instruments,
     start: From,
@@ -74,25 +75,34 @@ def run(
     out: Out = Path(),
     request_id: Retry = "",
 ) -> None:
-    """Ask for an export, wait for it and fetch its files."""
+    """Ask for an export, wait for it and fetch its files.
+
+    Example: jetl2 export run binance:BTCUSDT -t quotes --from 2026-11-22T10:00 --out data
+    """
     with _client() as client:
         export_id = _create(client, instruments, types, start, end, request_id)
         _wait(client, export_id)
         _download(client, export_id, out)
 
 
-@app.command(epilog="Example: jetl2 export estimate binance:BTCUSDT --from 2026-11-22")
+@app.command()
 def estimate(
     instruments: Instruments, start: From, end: To = "", types: Types = _DEFAULT_TYPES
 ) -> None:
-    """Say what an export would take, and make nothing; prints JSON."""
+    """Say what an export would take, and make nothing; prints JSON.
+
+    Example: jetl2 export estimate binance:BTCUSDT --from 2026-11-22
+    """
     with _client() as client:
         output.message(client.estimate_export(*_query(instruments, types, start, end)))
 
 
-@app.command("list", epilog="Example: jetl2 export list")
+@app.command("list")
 def list_(json: Json = False, limit: Annotated[int, typer.Option(min=1)] = 50) -> None:  # noqa: FBT002
-    """Show exports, newest first."""
+    """Show exports, newest first.
+
+    Example: jetl2 export list
+    """
     from itertools import islice
 
     with _client() as client:
@@ -105,9 +115,12 @@ def list_(json: Json = False, limit: Annotated[int, typer.Option(min=1)] = 50) -
     output.table(columns, map(_row, exports))
 
 
-@app.command(epilog="Example: jetl2 export get exports/69c1f04b0c5d9e0012ab34cd --json")
+@app.command()
 def get(name: Name, json: Json = False) -> None:  # noqa: FBT002
-    """Show an export."""
+    """Show an export.
+
+    Example: jetl2 export get exports/69c1f04b0c5d9e0012ab34cd --json
+    """
     with _client() as client:
         export = client.get_export(f"exports/{_id(name)}")
         if json:
@@ -123,33 +136,45 @@ def get(name: Name, json: Json = False) -> None:  # noqa: FBT002
             print(f"{'not recorded':12} {what}")
 
 
-@app.command(epilog="Example: jetl2 export wait exports/69c1f04b0c5d9e0012ab34cd --timeout 600")
+@app.command()
 def wait(
     name: Name,
     timeout: Annotated[float | None, typer.Option(help="Seconds; default: until done.")] = None,
 ) -> None:
-    """Wait until an export is done, with its progress; exit code 1 when it fails."""
+    """Wait until an export is done, with its progress; exit code 1 when it fails.
+
+    Example: jetl2 export wait exports/69c1f04b0c5d9e0012ab34cd --timeout 600
+    """
     with _client() as client:
         _wait(client, _id(name), timeout)
 
 
-@app.command(epilog="Example: jetl2 export download exports/69c1f04b0c5d9e0012ab34cd --out data")
+@app.command()
 def download(name: Name, out: Out = Path()) -> None:
-    """Fetch the files of an export that is done; go on where an earlier try broke off."""
+    """Fetch the files of an export that is done; go on where an earlier try broke off.
+
+    Example: jetl2 export download exports/69c1f04b0c5d9e0012ab34cd --out data
+    """
     with _client() as client:
         _download(client, _id(name), out)
 
 
-@app.command(epilog="Example: jetl2 export cancel exports/69c1f04b0c5d9e0012ab34cd")
+@app.command()
 def cancel(name: Name) -> None:
-    """Cancel an export that is not done."""
+    """Cancel an export that is not done.
+
+    Example: jetl2 export cancel exports/69c1f04b0c5d9e0012ab34cd
+    """
     with _client() as client:
         client.cancel(f"operations/{_id(name)}")
 
 
-@app.command(epilog="Example: jetl2 export delete exports/69c1f04b0c5d9e0012ab34cd")
+@app.command()
 def delete(name: Name) -> None:
-    """Cancel and forget an export; its files expire by themselves."""
+    """Cancel and forget an export; its files expire by themselves.
+
+    Example: jetl2 export delete exports/69c1f04b0c5d9e0012ab34cd
+    """
     with _client() as client:
         client.delete_export(f"exports/{_id(name)}")
 
@@ -167,7 +192,9 @@ def _query(
     for text in instruments:
         exchange, colon, symbol = text.partition(":")
         if not (exchange and colon and symbol):
-            raise Invalid(f"{text!r}: expected EXCHANGE:SYMBOL, such as binance:BTCUSDT")
+            raise Invalid(
+                f"{text!r}: expected EXCHANGE:SYMBOL, the symbol as the exchange writes it"
+            )
         pairs.append((exchange, symbol))
     names = [name.strip() for part in types for name in part.split(",") if name.strip()]
     start_ts = times.parse(start)
@@ -182,7 +209,7 @@ def _create(
     end: str,
     request_id: str,
 ) -> str:
-    from jetl2.client.client import metadata
+    from jetl2.client.messages import metadata
 
     query = _query(instruments, types, start, end)
     operation = client.create_export(*query, request_id=request_id)

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from jetl2.exchanges.replay import Replay
     from jetl2.schemas.records import MarketRecord
 
-EXAMPLE = "Example: jetl2 replay session.jsonl.gz --out data --json"
 _SHOWN_EVERY = 20_000
 _COLUMNS = (
     "session",
@@ -48,6 +47,8 @@ def replay(
 
     A session that cannot be read is named on standard error with the reason; the others go on, and
     the exit code is 1 at the end.
+
+    Example: jetl2 replay session.jsonl.gz --out data --json
     """
     from jetl2.exchanges.errors import ExchangeError
     from jetl2.exchanges.replay import replay as open_replay
