@@ -59,7 +59,8 @@ def _package(build: Path) -> Package:
     if len(calls) != 1:
         message = f"{build}: expected one package(...) call, found {len(calls)}"
         raise SystemExit(message)
-    given = {k.arg: ast.literal_eval(k.value) for k in calls[0].keywords}
+    plain = {"version", "imports", "below", "kind"}
+    given = {k.arg: ast.literal_eval(k.value) for k in calls[0].keywords if k.arg in plain}
     return Package(
         path=build.parent.relative_to(ROOT).as_posix(),
         name=ast.literal_eval(calls[0].args[0]),
