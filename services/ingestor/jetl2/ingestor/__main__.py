@@ -4,17 +4,16 @@ import asyncio
 import sys
 
 from jetl2.ingestor import supervisor
-from jetl2.ingestor.settings import Settings
+from jetl2.ingestor.settings import PREFIX, Settings
 from jetl2.runtime import cli, lifecycle
+from jetl2.runtime.settings import example
 
 ABOUT = """
 Receives the feeds of exchanges and writes every frame, byte for byte, to the Kafka topics
 raw.<exchange>, with REST snapshots of books where an exchange sends none by itself. Runs until
 SIGTERM, then hands what it has to Kafka and ends with 0.
 """
-EXAMPLE = (
-    'JETL2_INGESTOR_SUBSCRIPTIONS=\'{"kraken": {"symbols": ["BTC/USD"]}}\' python -m jetl2.ingestor'
-)
+EXAMPLE = f"{PREFIX}SUBSCRIPTIONS='{example(Settings, 'subscriptions')}' python -m jetl2.ingestor"
 
 
 def main() -> int:
