@@ -93,6 +93,7 @@ class Pipeline:
             "JETL2_API_GRPC_POLL_S": "0.3",
             "JETL2_API_GRPC_CATALOG_S": "0",
             "SPARK_HOME": str(spark.home()),
+            "SPARK_LOCAL_IP": "127.0.0.1",
             "JAVA_HOME": str(Path(downloads.java()).resolve().parent.parent),
         }
         with self._service("api_grpc", settings) as process:

@@ -62,6 +62,8 @@ def options(*, work: Path, endpoint: str = "") -> list[str]:
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.memory": "1g",
+        # Short jobs on few cores: what a better compiler would gain, its work costs
+        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
         "spark.sql.shuffle.partitions": "4",
         "spark.sql.session.timeZone": "UTC",
         "spark.jars.ivy": str(work / "ivy"),
