@@ -31,7 +31,8 @@ pytestmark = pytest.mark.integration
 
 MAIN = folders.root() / "jobs" / "landing" / "main.py"
 PARTITIONS = 2
-SYMBOLS = ["BTC/USD", "ETH-USDT", "a:b c"]
+# Two of one partition, one of the other
+SYMBOLS = ["BTC/USD", "XRP_USDT", "a:b c"]
 DAY = 1_795_219_200_000_000_000  # 2026-11-21, 00:00 UTC
 
 Submit = Callable[..., tuple[int, str]]
@@ -175,7 +176,9 @@ def test_a_run_killed_at_every_step_lands_each_committed_record_once(
     for at in crash.POINTS:
         code, output = submit(at)
         assert code != 0, output
-        assert "landing_failed" not in output, output
+        # Only the Python worker dies there, and Spark gives the run up
+        assert ("Spark failed" in output) == (at == "object"), output
+        assert '"status"' not in output or at == "object", output
         now = _etags(s3, settings)
         assert now | seen == now, f"the run killed at {at} changed or removed an object"
         seen = now

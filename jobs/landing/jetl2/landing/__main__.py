@@ -49,10 +49,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         try:
             summaries[dataset] = _run(dataset, settings)
         except LandingError as error:
-            _log.error("landing_failed", dataset=dataset, error=str(error))
+            _log.error("landing_failed", dataset=dataset, error=str(error), exc_info=_trace(error))
             failure = failure or error
     sys.stdout.write(json.dumps(_line(summaries, failure, time.monotonic() - started)) + "\n")
     return failure.exit_code if failure else 0
+
+
+def _trace(error: LandingError) -> BaseException | None:
+    """Return what to log a trace of: what we have a name for needs none."""
+    return error.__cause__ if type(error) is LandingError else None
 
 
 def _run(dataset: Dataset, settings: Settings) -> run.Summary:

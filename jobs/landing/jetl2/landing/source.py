@@ -29,13 +29,18 @@ def land(spark: SparkSession, settings: Settings, ranges: Sequence[Range]) -> li
     """Write the objects of all ranges, one Spark task each, and return the reports.
 
     Raises:
-        LandingError: What a task met; the kind that it raised.
+        LandingError: What a task met, of the kind that it raised; or Spark itself failed.
     """
     plan = {(of.topic, of.partition): of for of in ranges}
     frame = records(spark, settings, ranges)
     work = functools.partial(_task, ranges=plan, lake=settings.lake, crash_at=settings.crash_at)
-    with _progress(spark, len(ranges)):
-        outcomes = [report.load(text) for text in frame.rdd.mapPartitions(work).collect()]
+    try:
+        with _progress(spark, len(ranges)):
+            outcomes = [report.load(text) for text in frame.rdd.mapPartitions(work).collect()]
+    # Whatever Java threw comes as py4j's own error, or as one of Spark's, by release
+    except Exception as error:
+        message = f"Spark failed: {_first_lines(error)}"
+        raise LandingError(message) from error
     for outcome in outcomes:
         if isinstance(outcome, Failure):
             raise KINDS[outcome.kind](outcome.message)
@@ -88,6 +93,13 @@ def _task(
         return
     if outcome is not None:
         yield report.dump(outcome)
+
+
+def _first_lines(error: Exception) -> str:
+    """Return what Spark says, without the Java trace that follows it."""
+    text = str(getattr(error, "java_exception", error))
+    lines = [line.strip() for line in text.splitlines() if not line.lstrip().startswith("at ")]
+    return " ".join(lines)[:500]
 
 
 @contextmanager
