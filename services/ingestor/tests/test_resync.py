@@ -182,3 +182,24 @@ def test_retry_after_is_a_number_or_a_date() -> None:
     assert rest.retry_after_s("7", 0, 60) == 7
     assert rest.retry_after_s("Thu, 01 Jan 1970 00:01:40 GMT", 40, 5) == 60
     assert rest.retry_after_s("", 0, 60) == 60
+
+
+async def test_a_snapshot_under_way_does_not_keep_a_new_connection_from_its_own() -> None:
+    sink = MemorySink()
+    asked: list[str] = []
+
+    def answer(path: str) -> tuple[int, dict[str, str], bytes]:
+        # The first connection's request is told to come back much later
+        asked.append(path)
+        return (200, {}, BODY) if len(asked) > 1 else (503, {}, b"")
+
+    async with serving(deltas, answer) as server, feeding(TOY_REST, server, sink) as feed:
+        feed.rest._backoff_s = 30
+        await sink.until(lambda: bool(sink.of(FRAME)) and bool(feed._resyncs._under_way))
+        async with asyncio.timeout(20):
+            while not asked:  # noqa: ASYNC110 - the server's side has no event
+                await asyncio.sleep(0.01)
+        next(iter(feed.connections.values())).end("test")
+        await sink.until(lambda: bool(sink.of(SNAPSHOT)))
+
+    assert sink.of(SNAPSHOT)[0].connection_id == sink.of(CONNECTED)[1].connection_id

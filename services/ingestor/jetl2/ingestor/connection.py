@@ -111,6 +111,12 @@ class Connection:
         except DisconnectedError as error:
             self.end(f"could not connect: {error}")
             return
+        try:
+            await self._receive(socket)
+        finally:
+            await socket.close()
+
+    async def _receive(self, socket: websocket.Socket) -> None:
         self.opened_ts = time.time_ns()
         self._last_s = asyncio.get_running_loop().time()
         self._note_each(records.CONNECTED, self._url)
@@ -124,12 +130,12 @@ class Connection:
             symbols=len(self.symbols),
             renews=self.renews,
         )
-        self.request(self.exchange.subscribe(self.symbols, self._data_types))
         coroutines = (self._read(socket), self._write(socket), self._watch())
         parts = [asyncio.create_task(coroutine) for coroutine in coroutines]
         for part in parts:
             part.add_done_callback(self._part_done)
         try:
+            self.request(self.exchange.subscribe(self.symbols, self._data_types))
             await self._ended.wait()
         finally:
             self.end("stopped")
@@ -139,7 +145,6 @@ class Connection:
             self._note_each(records.DISCONNECTED, self.reason)
             self._count()
             metrics.connections.labels(self.exchange.name).dec()
-            await socket.close()
 
     async def _read(self, socket: websocket.Socket) -> None:
         recv, now, ended = socket.recv, time.time_ns, self._ended.is_set

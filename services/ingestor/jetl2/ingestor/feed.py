@@ -139,11 +139,14 @@ class Feed:
         task = asyncio.create_task(connection.run(), name=identity)
         self.connections[identity] = connection
         self._tasks[identity] = task
-        task.add_done_callback(lambda _: self._close(connection))
+        task.add_done_callback(lambda done: self._close(connection, done))
         return connection
 
-    def _close(self, connection: Connection) -> None:
-        connection.end("stopped")
+    def _close(self, connection: Connection, task: asyncio.Task[None]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            _log.error("connection_failed", connection=connection.identity, exc_info=error)
+        connection.end("stopped" if error is None else f"{type(error).__name__}: {error}")
         del self.connections[connection.identity]
         del self._tasks[connection.identity]
         self._ended[connection.identity] = None

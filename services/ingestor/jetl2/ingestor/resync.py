@@ -45,21 +45,25 @@ class Resyncs:
         self._rest_host = rest_host
         self._interval_s = interval_s
         self._find = find
-        self._under_way: dict[str, asyncio.Task[None]] = {}
+        self._under_way: dict[str, tuple[Connection, asyncio.Task[None]]] = {}
         self._last_s: dict[str, float] = {}
 
     def first(self, connection: Connection, symbol: str) -> None:
         """Fetch the snapshot that a new subscription needs, where the stream carries none."""
         if self._exchange.snapshot is not None and not connection.renews:
-            self._begin(symbol, self._fetch(connection, symbol))
+            self._begin(connection, symbol, "snapshot", wait_s=0)
 
     def asked(self, request: Resync) -> None:
         """Do what the merger asks for."""
         connection = self._find(request.symbol, request.connection_id, request.local_ts)
         how = "ignored"
-        if connection is not None and request.symbol not in self._under_way:
-            how = self._how(request)
-            self._begin(request.symbol, self._serve(connection, request.symbol, how))
+        if connection is not None:
+            due_s = self._last_s.get(request.symbol, -self._interval_s) + self._interval_s
+            wait_s = max(due_s - time.monotonic(), 0)
+            wanted = self._how(request)
+            if self._begin(connection, request.symbol, wanted, wait_s=wait_s):
+                self._last_s[request.symbol] = time.monotonic() + wait_s
+                how = wanted
         metrics.resyncs.labels(self._exchange.name, how).inc()
         _log.info(
             "resync_asked",
@@ -72,7 +76,7 @@ class Resyncs:
 
     async def close(self) -> None:
         """Give up what is under way."""
-        tasks = list(self._under_way.values())
+        tasks = [task for _, task in self._under_way.values()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -85,24 +89,26 @@ class Resyncs:
             return "snapshot"
         return "resubscribe" if self._exchange.resubscribe is not None else "reconnect"
 
-    def _begin(self, symbol: str, work: "asyncio._CoroutineLike[None]") -> None:
+    def _begin(self, connection: Connection, symbol: str, how: str, *, wait_s: float) -> bool:
+        """Begin, unless the same is under way on a connection that still stands."""
         if symbol in self._under_way:
-            work.close()
-            return
-        task = asyncio.create_task(work)
-        self._under_way[symbol] = task
+            other, other_task = self._under_way[symbol]
+            if other.live:
+                return False
+            other_task.cancel()
+        task = asyncio.create_task(self._serve(connection, symbol, how, wait_s))
+        self._under_way[symbol] = (connection, task)
         task.add_done_callback(lambda done: self._done(symbol, done))
+        return True
 
     def _done(self, symbol: str, task: asyncio.Task[None]) -> None:
-        del self._under_way[symbol]
+        if symbol in self._under_way and self._under_way[symbol][1] is task:
+            del self._under_way[symbol]
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("resync_failed", exchange=self._exchange.name, symbol=symbol, exc_info=error)
 
-    async def _serve(self, connection: Connection, symbol: str, how: str) -> None:
-        loop = asyncio.get_running_loop()
-        due_s = self._last_s.get(symbol, -self._interval_s) + self._interval_s
-        await asyncio.sleep(max(due_s - loop.time(), 0))
-        self._last_s[symbol] = loop.time()
+    async def _serve(self, connection: Connection, symbol: str, how: str, wait_s: float) -> None:
+        await asyncio.sleep(wait_s)
         if how == "reconnect":
             connection.end("resync asked for")
         elif how == "snapshot":
@@ -126,6 +132,7 @@ class Resyncs:
                 )
                 return
         local_ts = time.time_ns()
-        # A connection that ended meanwhile has a successor, which fetches for itself
-        if connection.live:
-            connection.snapshot(symbol, body, local_ts)
+        # Ended meanwhile: a successor that begins anew fetches for itself, one that renewed does not
+        to = connection if connection.live else self._find(symbol, connection.identity, 0)
+        if to is not None:
+            to.snapshot(symbol, body, local_ts)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections import deque
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -17,7 +18,7 @@ from jetl2.schemas.records import LOST, RawEvent
 
 POLL_S = 0.02
 STATISTICS_MS = 5_000
-MEBIBYTE = 1024 * 1024
+SAY_EACH_S = 1.0
 
 _log = log.get()
 
@@ -68,6 +69,7 @@ class KafkaSink:
         self._waiting: deque[RawEvent] = deque()
         self._half = settings.buffer_messages // 2
         self._closed = False
+        self._said_s = -SAY_EACH_S
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._producer = kafka.producer(
             settings.bootstrap_servers,
@@ -157,14 +159,18 @@ class KafkaSink:
 
     def _refused(self, event: RawEvent, reason: str) -> None:
         metrics.undelivered.labels(event.exchange).inc()
-        _log.error(
-            "record_refused",
-            exchange=event.exchange,
-            symbol=event.symbol,
-            kind=event.kind,
-            size_bytes=len(event.payload),
-            error=reason,
-        )
+        now_s = time.monotonic()
+        if now_s - self._said_s >= SAY_EACH_S:
+            # The metric counts each; a log of thousands a second would say no more
+            self._said_s = now_s
+            _log.error(
+                "record_refused",
+                exchange=event.exchange,
+                symbol=event.symbol,
+                kind=event.kind,
+                size_bytes=len(event.payload),
+                error=reason,
+            )
         if event.kind != LOST:
             # Later than where it should stand, but before anything that could build on it is long
             self._waiting.append(lost(event, to_ts=event.local_ts, messages=1, reason=reason))
