@@ -43,6 +43,8 @@ class KafkaProxy:
         self._losses: dict[int, int] = defaultdict(int)
         self._ends: set[socket.socket] = set()
         self._threads: list[threading.Thread] = []
+        # Newest version of each kind of request that was sent
+        self.versions: dict[int, int] = {}
         self.held = 0
         self.lost = 0
         self._accepting = threading.Thread(target=self._accept, daemon=True)
@@ -99,8 +101,9 @@ class KafkaProxy:
     def _forward(self, client: socket.socket, server: socket.socket, asked: dict[int, int]) -> None:
         with suppress(OSError):
             while frame := _frame(client):
-                kind, _, correlation = struct.unpack(">hhi", frame[4:12])
+                kind, version, correlation = struct.unpack(">hhi", frame[4:12])
                 asked[correlation] = kind
+                self.versions[kind] = version
                 with self._lock:
                     delay_s = self._holds[kind].pop(0) if self._holds[kind] else 0
                     self.held += bool(delay_s)

@@ -57,7 +57,9 @@ def main() -> int:
             _merge(settings, known, checks, stopped)
     except RefusedError as error:
         _log.error("refused", problem=str(error), see="README, Refusals")
-        return EXIT_REFUSED
+        sys.stderr.flush()
+        # Other tasks' transactions are left to their next owner, and no thread is waited for
+        os._exit(EXIT_REFUSED)
     except kafka.Unavailable:
         return lifecycle.EXIT_OK
     except Exception as error:  # noqa: BLE001 - crash-only: what is not understood is a doubt

@@ -1,5 +1,6 @@
 """A task's transactional producer, thrown away and made anew whenever the guard has a doubt."""
 
+import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -14,7 +15,10 @@ from jetl2.runtime import log
 # (properties, log hook) -> a producer with the task's transactional id, not yet initialised
 MakeProducer = Callable[[Mapping[str, Any], Callable[[str, str], None]], Producer]
 
-CALL_TIMEOUT_S = 15.0
+# A transaction that takes longer is aborted by the broker anyway, by its default timeout
+CALL_TIMEOUT_S = 10.0
+# The last owner's transaction may have to time out first
+INIT_TIMEOUT_S = 30.0
 
 _log = log.get()
 
@@ -38,6 +42,11 @@ class TransactionalProducer:
         self._make = make
         self._guard = Guard(guard_ms / 1000)
         self._producer = self._renewed()
+
+    @property
+    def doubt(self) -> str:
+        """Return why the next transaction will begin with a new producer; "" for no reason."""
+        return self._guard.reason
 
     def begin(self) -> None:
         """Begin a transaction, with a new producer if the last transaction left a doubt."""
@@ -97,10 +106,7 @@ class TransactionalProducer:
         properties = {"statistics.interval.ms": 1000, "stats_cb": self._guard.on_stats}
         start = time.monotonic()
         producer = self._make(properties, self._guard.on_log)
-        try:
-            producer.init_transactions(2 * CALL_TIMEOUT_S)
-        except KafkaException as error:
-            raise _doubt("init_transactions", error) from error
+        _bounded("init_transactions", lambda: producer.init_transactions(INIT_TIMEOUT_S))
         producer.poll(0)
         self._guard.clear()
         metrics.INIT_SECONDS.observe(time.monotonic() - start)
@@ -112,6 +118,26 @@ class TransactionalProducer:
                 call(*args)
         except KafkaException as error:
             raise _doubt(name, error) from error
+
+
+def _bounded(name: str, call: Callable[[], object]) -> None:
+    """Make a call that may hang longer than its own timeout; what hangs is left behind."""
+    failed: list[KafkaException] = []
+
+    def run() -> None:
+        try:
+            call()
+        except KafkaException as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=run, name=name, daemon=True)
+    thread.start()
+    thread.join(INIT_TIMEOUT_S + CALL_TIMEOUT_S)
+    if thread.is_alive():
+        message = f"{name} did not come back"
+        raise DoubtError(message)
+    if failed:
+        raise _doubt(name, failed[0]) from failed[0]
 
 
 def _doubt(call: str, error: KafkaException) -> DoubtError:

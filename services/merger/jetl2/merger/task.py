@@ -71,6 +71,7 @@ def start(
             properties={
                 "transaction.timeout.ms": settings.transaction_timeout_ms,
                 "linger.ms": 2,
+                "reconnect.backoff.max.ms": 1000,
                 **properties,
             },
             on_log=on_log,

@@ -3,7 +3,7 @@
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 from confluent_kafka import Message as KafkaMessage
@@ -21,6 +21,8 @@ from jetl2.schemas import topics
 # How long the client may gather a batch: what a lonely message waits at most
 GATHER_S = 0.02
 LOOK_S = 1.0
+# librdkafka's own timeouts do not always end a call: after a broker's restart one was seen to hang
+COMMIT_LIMIT_S = 20.0
 
 _log = log.get()
 
@@ -127,11 +129,13 @@ class Worker:
             return
         # Asked here: within a rebalance the consumer answers no other thread
         self._group = self._consumer.consumer_group_metadata()
-        if len(tasks) == 1:
-            _commit(tasks[0], every=every)
-            return
-        for done in [self._pool.submit(_commit, task, every=every) for task in tasks]:
-            done.result()
+        commits = [self._pool.submit(_commit, task, every=every) for task in tasks]
+        _, hung = wait(commits, COMMIT_LIMIT_S)
+        if hung:
+            message = f"{len(hung)} commits did not come back within {COMMIT_LIMIT_S:.0f} s"
+            raise DoubtError(message)
+        for commit in commits:
+            commit.result()
 
     def _assigned(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         found = defaultdict(set)
@@ -207,6 +211,7 @@ def _consumer(settings: Settings) -> Consumer:
         "heartbeat.interval.ms": settings.session_timeout_ms // 4,
         "max.poll.interval.ms": settings.max_poll_interval_ms,
         "fetch.wait.max.ms": 20,
+        "reconnect.backoff.max.ms": 1000,
         "error_cb": _complain,
     }
     if settings.group_instance_id:
