@@ -14,6 +14,9 @@ from jetl2.devstack import demo, folders, pipeline
 from jetl2.devstack.errors import StackError
 from jetl2.devstack.process import wait_until
 
+# In the environment of whatever a demo starts
+_MARK = "STARTED_BY_THE_DEMO_IN"
+
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
 
@@ -63,7 +66,7 @@ def test_an_interrupted_demo_leaves_nothing_running(tmp_path: Path) -> None:
     output, _ = process.communicate(timeout=60)
     assert process.returncode not in (0, None), output
     assert "Traceback" not in output
-    assert _left(tmp_path) == []
+    assert _left(tmp_path / "out") == []
 
 
 def test_a_folder_that_is_no_demos_is_not_touched(tmp_path: Path) -> None:
@@ -83,7 +86,7 @@ def _start(out: Path, source: str, *words: str) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), _MARK: str(out)},
     )
 
 
@@ -102,17 +105,16 @@ def _run(out: Path, source: str, *words: str) -> dict[str, Any]:
 
 
 def _left(folder: Path) -> list[str]:
-    """Return the commands of processes that still name the folder, after a moment to end."""
+    """Return the commands of processes that a demo of this folder started, after a moment to end."""
     deadline = time.monotonic() + 5
     while True:
         found = []
-        for file in Path("/proc").glob("[0-9]*/cmdline"):
+        for process in Path("/proc").glob("[0-9]*"):
             try:
-                command = file.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                if f"{_MARK}={folder}".encode() in (process / "environ").read_bytes().split(b"\0"):
+                    found.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode())
             except OSError:
                 continue
-            if str(folder) in command and int(file.parent.name) != os.getpid():
-                found.append(command)
         if not found or time.monotonic() > deadline:
             return found
         time.sleep(0.1)
