@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from jetl2.exchanges import adapters
@@ -158,7 +158,7 @@ class Kraken(Feed):
         super().__init__("kraken", "ABC/USD")
         self.session = Session(dataclasses.replace(self.session.exchange, checksum=None))
 
-    def book(self, kind: str, prices: range) -> list[Output]:
+    def book(self, kind: str, prices: Iterable[float]) -> list[Output]:
         levels = [{"price": price, "qty": 1} for price in prices]
         item = {"symbol": self.symbol, "bids": levels, "asks": [], "checksum": 1}
         return self.raw({"channel": "book", "type": kind, "data": [item]})

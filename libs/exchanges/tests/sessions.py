@@ -18,6 +18,9 @@ from jetl2.schemas.records import DeadLetter, Gap, RawEvent, Resync
 HERE = Path(__file__).parent
 FRAMES = sorted((HERE / "frames").glob("*.jsonl"))
 
+# What a line of a session is that counts as a message
+RECEIVED = ("recv", "http")
+
 ABSENT = (
     "no recorded sessions: they are no part of the project; set JETL2_RECORDINGS to their folder, "
     "or put them into ../shared/recordings beside the repository"

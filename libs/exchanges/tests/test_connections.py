@@ -195,6 +195,15 @@ def test_what_falls_out_of_the_depth_is_removed_in_the_record_too() -> None:
     assert record.price_exponent == 0
 
 
+def test_a_removal_that_fits_no_64_bits_loses_the_book() -> None:
+    feed = Kraken()
+    feed.book("snapshot", [1e-9, *range(2, 11)])
+    gap, _ = feed.book("update", [9223372036854775807])
+
+    assert isinstance(gap, Gap)
+    assert gap.reason == "unreadable"
+
+
 def test_without_an_acknowledgement_the_snapshot_shows_the_depth() -> None:
     feed = Kraken()
     feed.book("snapshot", range(1, 101))

@@ -83,7 +83,7 @@ def test_every_checksum_that_was_sent_was_compared(path: Path) -> None:
 def test_the_book_equals_a_slow_rebuild_from_the_raw_frames(path: Path) -> None:
     """At the end, and at instants between, each level of each symbol."""
     found, session = sessions.lines(path)
-    count = sum(entry["dir"] in RECEIVED for entry in session)
+    count = sum(entry["dir"] in sessions.RECEIVED for entry in session)
     chosen = {count - 1, *random.Random(5).sample(range(count), min(25, count))}
     expected = {
         message: {s: (*b.everything(), b.sequence) for s, b in books.items() if b.ready}
@@ -98,7 +98,7 @@ def test_the_book_equals_a_slow_rebuild_from_the_raw_frames(path: Path) -> None:
         nonlocal compared
         message = -1
         for entry in session:
-            if entry["dir"] in RECEIVED:
+            if entry["dir"] in sessions.RECEIVED:
                 if message in chosen:
                     assert _values(engine) == expected[message]
                     compared += 1
@@ -305,9 +305,6 @@ def test_a_cut_or_garbled_frame_never_stops_the_feed(path: Path) -> None:
     trades = sum(isinstance(o, Trade) for o in run.outputs)
     clean = sessions.run(found.exchange, session[:400])
     assert trades >= sum(isinstance(o, Trade) for o in clean.outputs) * 0.9
-
-
-RECEIVED = ("recv", "http")
 
 
 def _delta_lines(exchange: Exchange, session: list[Entry]) -> list[int]:

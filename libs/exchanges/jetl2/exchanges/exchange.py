@@ -9,7 +9,7 @@ import msgspec
 from jetl2.exchanges.errors import UNREADABLE, UnexpectedFrame
 from jetl2.orderbook.checksum import Checksum
 from jetl2.orderbook.sequence import Rule
-from jetl2.schemas.records import BookDelta, MarketRecord
+from jetl2.schemas.records import BookDelta, MarketRecord, Trade
 
 Frame = Any  # a decoded JSON document
 
@@ -134,6 +134,7 @@ class Exchange:
         depths: Depths that a book can be subscribed at, ascending, where we must cut it to that depth
             ourselves after each delta; empty where the exchange removes levels itself.
         connection_seq: frame -> number in the connection-wide counter; None where there is none.
+            Raises UnexpectedFrame.
         since, until: Dates (YYYY-MM-DD) between which this protocol is spoken; "" is open.
     """
 
@@ -162,14 +163,42 @@ class Exchange:
 
 
 def read(exchange: Exchange, payload: bytes) -> tuple[Frame, list[MarketRecord | Book]]:
-    """Return a frame and its records.
+    """Return a frame and its records, each of them fit to be encoded.
 
     Raises:
         UnexpectedFrame: The payload cannot be read, for whatever reason.
     """
     try:
         frame = exchange.decode(payload)
-        return frame, list(exchange.parse(frame))
+        found = list(exchange.parse(frame))
+        for record in found:
+            check(record)
     except UNREADABLE as error:
         message = f"{exchange.name}: {type(error).__name__}: {error}"
         raise UnexpectedFrame(message) from error
+    return frame, found
+
+
+def check(record: MarketRecord | Book) -> None:
+    """Refuse what JSON may hold in place of a number or a text, and numbers beyond 64 bits.
+
+    Raises:
+        UnexpectedFrame: Says what was found.
+    """
+    if isinstance(record, Book):
+        numbers: tuple[object, ...] = (record.depth,)
+    else:
+        numbers = (record.exchange_ts, record.first_seq, record.last_seq, record.prev_seq)
+        if isinstance(record, BookDelta) and record.checksum is not None:
+            numbers += (record.checksum,)
+    for number in numbers:
+        if type(number) is not int or not -_INT64 <= number < _INT64:
+            message = f"expected a whole number of 64 bits, found {number!r:.100}"
+            raise UnexpectedFrame(message)
+    text = record.trade_id if isinstance(record, Trade) else ""
+    if type(record.symbol) is not str or type(text) is not str:
+        message = f"expected texts, found the symbol {record.symbol!r:.100}, id {text!r:.100}"
+        raise UnexpectedFrame(message)
+
+
+_INT64 = 2**63

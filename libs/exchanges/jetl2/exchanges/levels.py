@@ -37,26 +37,27 @@ def remove(record: BookDelta, book: Book, bids: list[int], asks: list[int]) -> N
 
     Args:
         bids, asks: Their prices, as the book holds them.
+
+    Raises:
+        DecimalError: A price fits no int64 at the precision that the others need.
     """
     if not bids and not asks:
         return
-    exponent = book.price_exponent
-    for prices, sizes, gone in (
-        (record.bid_prices, record.bid_sizes, bids),
-        (record.ask_prices, record.ask_sizes, asks),
-    ):
-        prices[:] = [*decimals.rescale(prices, record.price_exponent, exponent), *gone]
-        sizes.extend([0] * len(gone))
-    record.price_exponent = exponent
+    factor = 10 ** (record.price_exponent - book.price_exponent)
+    bid_prices = [*(price * factor for price in record.bid_prices), *bids]
+    ask_prices = [*(price * factor for price in record.ask_prices), *asks]
+    prices, record.price_exponent = _fit([*bid_prices, *ask_prices], book.price_exponent)
+    cut = len(bid_prices)
+    record.bid_prices, record.ask_prices = prices[:cut], prices[cut:]
+    record.bid_sizes.extend([0] * len(bids))
+    record.ask_sizes.extend([0] * len(asks))
 
 
 def _fit(mantissas: list[int], exponent: int) -> tuple[list[int], int]:
     """Give up precision that none of the numbers uses until all fit int64."""
-    while max(mantissas, default=0) > decimals.MAX_MANTISSA:
+    while max(map(abs, mantissas), default=0) > decimals.MAX_MANTISSA:
         if any(m % 10 for m in mantissas):
-            message = (
-                f"{max(mantissas)}e{exponent} does not fit into 64 bits with the others' digits"
-            )
+            message = f"{max(mantissas, key=abs)}e{exponent} does not fit into 64 bits with the others' digits"
             raise decimals.DecimalError(message)
         mantissas, exponent = [m // 10 for m in mantissas], exponent + 1
     return mantissas, exponent

@@ -168,7 +168,11 @@ class Life:
         book = state.book
         book.apply(record)
         if state.depth:
-            levels.remove(record, book, *book.truncate(state.depth))
+            try:
+                levels.remove(record, book, *book.truncate(state.depth))
+            except decimals.DecimalError as error:
+                self.lost("unreadable", str(error), record)
+                return
         found = self._sum(record)
         if found not in (None, record.checksum):
             self._refuse(record, found)

@@ -7,7 +7,7 @@ others, so that any split of the symbols over sessions gives the same records.
 from jetl2.exchanges import life, symbol_state
 from jetl2.exchanges.errors import UNREADABLE, UnexpectedFrame
 from jetl2.exchanges.exchange import Book as Depth
-from jetl2.exchanges.exchange import Exchange, decode_json, read
+from jetl2.exchanges.exchange import Exchange, check, decode_json, read
 from jetl2.exchanges.life import Output
 from jetl2.exchanges.symbol_state import Connection, SymbolState
 from jetl2.orderbook.book import Book
@@ -105,13 +105,15 @@ class Session:
 
     def _frame(self, state: SymbolState, book: life.Life, raw: RawEvent) -> None:
         connection = _seen(state, raw) if raw.symbol else None
+        count = self.exchange.connection_seq
         try:
             frame, found = read(self.exchange, raw.payload)
+            number = count(frame) if count else None
         except UnexpectedFrame as error:
             self._unreadable(state, book, raw, error)
             return
-        if connection and self.exchange.connection_seq:
-            _count_through(connection, book, raw, self.exchange.connection_seq(frame))
+        if connection and number is not None:
+            _count_through(connection, book, raw, number)
         for record in found:
             if record.symbol != raw.symbol:
                 continue
@@ -130,6 +132,7 @@ class Session:
                 message = f"{self.exchange.name}: expected no REST snapshot, it has none"
                 raise UnexpectedFrame(message)
             record = self.exchange.snapshot.parse(raw.symbol, decode_json(raw.payload))
+            check(record)
         except UNREADABLE as error:
             _dead(state, book, raw, error)
             return
@@ -172,12 +175,8 @@ def _seen(state: SymbolState, raw: RawEvent) -> Connection:
     return connection
 
 
-def _count_through(
-    connection: Connection, book: life.Life, raw: RawEvent, number: int | None
-) -> None:
+def _count_through(connection: Connection, book: life.Life, raw: RawEvent, number: int) -> None:
     """Compare the exchange's count of the connection's frames with our own."""
-    if number is None:
-        return
     offset = number - raw.counter
     if connection.offset is not None and offset != connection.offset:
         detail = f"expected number {raw.counter + connection.offset}, found {number}"

@@ -186,6 +186,7 @@ def _saved(side: tuple[list[int], list[int]]) -> tuple[list[int | str], list[int
 
 def _json_ints(numbers: list[int]) -> list[int | str]:
     # what JSON cannot hold as an integer goes as text
-    if all(-decimals.MAX_MANTISSA <= n <= decimals.MAX_MANTISSA for n in numbers):
+    most = decimals.MAX_MANTISSA
+    if max(numbers, default=0) <= most and min(numbers, default=0) >= -most:
         return list(numbers)
     return [str(n) for n in numbers]

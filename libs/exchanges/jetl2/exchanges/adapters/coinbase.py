@@ -111,8 +111,11 @@ def parse(frame: Frame) -> Iterable[MarketRecord]:
 
 def connection_seq(frame: Frame) -> int | None:
     """Return the number that every frame of a connection carries, acks and heartbeats too."""
-    number: int | None = frame.get("sequence_num")
-    return number
+    number = frame.get("sequence_num")
+    if number is None or type(number) is int:
+        return number
+    message = f"expected sequence_num to be a whole number, found {number!r:.100}"
+    raise UnexpectedFrame(message)
 
 
 def _book(event: dict[str, Any], frame: Frame) -> MarketRecord:
