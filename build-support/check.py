@@ -127,7 +127,7 @@ def _mypy() -> Iterator[Check]:
             *mypy,
             *(
                 str(p)
-                for p in sorted((ROOT / "build-support").glob("*.py"))
+                for p in sorted((ROOT / "build-support").rglob("*.py"))
                 if p.name != "macros.py"
             ),
         ],

@@ -32,19 +32,17 @@ def main() -> int:
         _step("unit tests", ["./pants", "test", "::"], [UNIT]),
         _step("packages", ["./pants", "package", "::"], []),
     ]
-    integration = [path for path in (ROOT / "tests/integration",) if path.exists()]
-    integration += sorted(ROOT.glob("[ljs]*/*/tests/integration"))
-    if integration:
-        report = REPORTS / "integration.xml"
-        argv = [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-ra",
-            f"--junitxml={report}",
-            *map(str, integration),
-        ]
-        steps.append(_step("integration tests", argv, [report]))
+    for name, folders in {
+        "tests of build-support": [ROOT / "build-support/tests"],
+        "integration tests": [
+            ROOT / "tests/integration",
+            *sorted(ROOT.glob("[ljs]*/*/tests/integration")),
+        ],
+    }.items():
+        report = REPORTS / f"{name.replace(' ', '-')}.xml"
+        argv = [sys.executable, "-m", "pytest", "-ra", f"--junitxml={report}"]
+        argv += [str(folder) for folder in folders if folder.exists()]
+        steps.append(_step(name, argv, [report]))
     reports.write(REPORTS / "steps.xml", [step for step in steps if step is not None])
     return ci_summary.main([str(REPORTS), str(UNIT)])
 

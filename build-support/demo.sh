@@ -9,8 +9,8 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/bootstrap.sh"
 cd "$root"
 build-support/env.sh dev
-say "Building the services' and jobs' PEX files ..."
-./pants --level=warn package services/{ingestor,merger,api_grpc}:pex jobs/{landing,export}:pex
+say "Building the PEX files of services and jobs (minutes the first time, seconds after) ..."
+./pants package services/{ingestor,merger,api_grpc}:pex jobs/{landing,export}:pex
 
 path=(libs/*)
 PYTHONPATH=$(IFS=: && echo "${path[*]/#/$root/}")
