@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -21,7 +22,7 @@ from jetl2.schemas.records import BookDelta, MarketRecord
 from jetl2.testkit import making
 from jetl2.testkit.making import START_TS, book, gap, numbered, ticker, trade
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
 MAIN = folders.root() / "jobs" / "export" / "main.py"
 DATE = lake.date(START_TS)
@@ -101,7 +102,7 @@ def _export(
         "export", python, MAIN, args, work=work / "spark", log=log, env=s3.env() | env
     )
     try:
-        code = process.wait(240)
+        code = process.wait(400)
     finally:
         process.stop()
     return code, log.read_text(errors="replace")
@@ -110,8 +111,10 @@ def _export(
 def _python() -> tuple[Path, dict[str, str]]:
     """Return the built PEX file, or this interpreter with our sources."""
     pex = folders.binary("export")
-    if pex.exists():
-        return pex, {}
+    return (pex, {}) if pex.exists() else _sources()
+
+
+def _sources() -> tuple[Path, dict[str, str]]:
     sources = [str(path) for kind in ("libs", "jobs") for path in (folders.root() / kind).iterdir()]
     return Path(sys.executable), {"PYTHONPATH": os.pathsep.join(sources)}
 
@@ -178,6 +181,57 @@ def test_a_unit_that_is_there_is_not_made_again_and_a_repeat_gives_the_same_byte
     assert _get(s3, bucket, unit["key"]) == first
     assert _get(s3, bucket, kept) == b"untouched"
     assert '{"event": "progress", "done": 1, "failed": 0, "total": 2}' in printed
+
+
+def _command(args: list[str], env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run the job's main without Spark, which it does not start for these."""
+    python, sources = _sources()
+    return subprocess.run(
+        [python, MAIN, *args],
+        env=os.environ | sources | env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_help_says_what_goes_in_and_out() -> None:
+    done = _command(["--help"], {})
+
+    assert done.returncode == 0
+    assert "spark-submit main.py --spec s3://" in done.stdout
+    assert "Exit code: 0 all units are there" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "name, message",
+    [
+        ("spec.json", "wrong specification: units.0.data_type: unknown data type 'ohlc'"),
+        ("gone.json", "no specification at s3://"),
+    ],
+)
+def test_a_wrong_or_missing_specification_is_one_line_and_exit_code_2(
+    s3: S3, bucket: str, name: str, message: str
+) -> None:
+    spec = {"job": "j", "lake": "s3://x", "downloads": "s3://x"}
+    body = json.dumps(spec | {"units": [_unit("trades", {}) | {"data_type": "ohlc"}]}).encode()
+    s3.client().put_object(Bucket=bucket, Key="spec.json", Body=body)
+
+    done = _command(["--spec", f"s3://{bucket}/{name}"], s3.env())
+
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"export: {message}"), done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_an_s3_that_is_away_is_one_line_and_exit_code_1(s3: S3) -> None:
+    away = s3.env() | {"AWS_ENDPOINT_URL_S3": "http://127.0.0.1:9"}
+
+    done = _command(["--spec", "s3://bucket/spec.json"], away)
+
+    assert done.returncode == 1
+    assert "Could not connect to the endpoint URL" in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def test_the_fixture_holds_what_it_is_for() -> None:
