@@ -13,7 +13,7 @@ from jetl2.devstack import dialects, exporting, kafka, pipeline, sources, stack,
 from jetl2.devstack.errors import MissingToolError, StackError
 from jetl2.devstack.faults import Faults
 from jetl2.devstack.pipeline import Pipeline
-from jetl2.devstack.process import Process
+from jetl2.devstack.process import Process, wait_until
 from jetl2.devstack.simulator import Simulator
 from jetl2.schemas import avro, topics
 from jetl2.schemas.records import BookDelta, BookTicker, DeadLetter, Gap, Trade
@@ -115,6 +115,7 @@ def _record(line: Pipeline, wanted: Sequence[Simulator]) -> None:
         with line.merger(exchanges) as merger:
             processes = [ingestor, merger, *line.stack.processes]
             _wait(wanted, processes)
+            _wait_for_books(line, exchanges)
             line.wait_merged(exchanges, processes, 120)
             assert merger.stop() == 0
         assert ingestor.stop() == 0
@@ -132,6 +133,24 @@ def _wait(wanted: Sequence[Simulator], processes: Sequence[Process]) -> None:
 def _records(line: Pipeline, names: Sequence[str]) -> list[Any]:
     found = kafka.read(line.bootstrap_servers, names)
     return [avro.decode(message.value() or b"") for message in found]
+
+
+def _wait_for_books(line: Pipeline, exchanges: Sequence[str]) -> None:
+    """Wait until every gap is over: after many bad connections the next comes with backoff."""
+    names = [topics.market(exchange) for exchange in exchanges]
+    wait_until(
+        lambda: not _in_gap(_records(line, names)), "books are known", timeout_s=90, interval_s=1
+    )
+
+
+def _in_gap(written: Sequence[Any]) -> set[tuple[str, str]]:
+    lost: set[tuple[str, str]] = set()
+    for record in sorted(written, key=lambda r: (r.exchange, r.symbol, r.seq)):
+        if isinstance(record, Gap):
+            lost.add((record.exchange, record.symbol))
+        elif isinstance(record, BookDelta):
+            lost.discard((record.exchange, record.symbol))
+    return lost
 
 
 def _each_gap_is_followed_by_a_snapshot(written: Sequence[Any]) -> None:
