@@ -44,7 +44,7 @@ def main() -> int:
         argv += [str(folder) for folder in folders if folder.exists()]
         steps.append(_step(name, argv, [report]))
     reports.write(REPORTS / "steps.xml", [step for step in steps if step is not None])
-    return ci_summary.main([str(REPORTS), str(UNIT)])
+    return ci_summary.main([str(REPORTS), str(UNIT)], REPORTS / "counts.txt")
 
 
 def _step(name: str, argv: list[str], found: list[Path]) -> reports.Result | None:

@@ -12,8 +12,11 @@ from pathlib import Path
 import reports
 
 
-def main(args: list[str]) -> int:
-    """Print the summary of the files and folders named in `args`; return the exit code."""
+def main(args: list[str], kept: Path | None = None) -> int:
+    """Print the summary of the files and folders named in `args`; return the exit code.
+
+    The last line is also written to the file `kept`.
+    """
     results = collect(map(Path, args))
     skipped = [r for r in results if r.skipped is not None]
     failed = [r for r in results if r.failure is not None]
@@ -32,7 +35,10 @@ def main(args: list[str]) -> int:
         print("\nFailed:")
         for result in failed:
             print(f"  {result.suite}: {result.name}: {_line(result.failure)}")
-    print(f"\n{passed} passed, {len(failed)} failed, {len(skipped)} skipped", flush=True)
+    counts = f"{passed} passed, {len(failed)} failed, {len(skipped)} skipped"
+    if kept is not None:
+        kept.write_text(counts + "\n")
+    print(f"\n{counts}", flush=True)
     return 1 if failed or not passed else 0
 
 
