@@ -200,7 +200,7 @@ async def test_a_jump_in_the_count_of_the_connection_makes_a_new_one() -> None:
     async with serving(say(*frames)) as server, feeding(TOY_COUNTED, server, sink):
         await sink.until(lambda: len(sink.of(CONNECTED)) == 2)
 
-    assert sink.of(DISCONNECTED)[0].payload == b"connection_sequence: 1 frames before 10"
+    assert sink.of(DISCONNECTED)[0].payload == b"connection_sequence: expected 9, found 10"
 
 
 async def test_requests_stay_under_the_exchange_s_rate() -> None:

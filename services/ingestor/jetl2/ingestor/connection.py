@@ -60,6 +60,7 @@ class Connection:
         self.renews = renews
         self.opened_ts = 0
         self.reason = ""
+        self.sound = False
         self.frames = 0
         self.opened = asyncio.Event()
         self.delivering = asyncio.Event()
@@ -82,10 +83,15 @@ class Connection:
         """Whether it is open and wanted."""
         return bool(self.opened_ts) and not self._ended.is_set()
 
-    def end(self, reason: str) -> None:
-        """Ask it to end; the first reason counts."""
+    def end(self, reason: str, *, sound: bool = False) -> None:
+        """Ask it to end; the first reason counts.
+
+        Args:
+            sound: The exchange is well, only frames are missing: no reason to wait for a new one.
+        """
         if not self._ended.is_set():
             self.reason = reason
+            self.sound = sound
             self._ended.set()
 
     def request(self, texts: Sequence[str]) -> None:
@@ -200,7 +206,8 @@ class Connection:
         offset = number - self.frames
         if self._number_offset is not None and offset != self._number_offset:
             metrics.gaps.labels(self.exchange.name).inc()
-            self.end(f"connection_sequence: {offset - self._number_offset} frames before {number}")
+            expected = self.frames + self._number_offset
+            self.end(f"connection_sequence: expected {expected}, found {number}", sound=True)
         self._number_offset = offset
 
     def _refused(self, payload: bytes) -> None:

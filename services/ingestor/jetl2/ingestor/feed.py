@@ -116,7 +116,7 @@ class Feed:
                 await asyncio.wait({task}, timeout=renew_s)
                 if not task.done():
                     continue
-                if time.monotonic() - begun_s > GOOD_S:
+                if new.sound or time.monotonic() - begun_s > GOOD_S:
                     attempt = 0
             if current is not None and not current.live:
                 current = None

@@ -110,7 +110,7 @@ class Resyncs:
     async def _serve(self, connection: Connection, symbol: str, how: str, wait_s: float) -> None:
         await asyncio.sleep(wait_s)
         if how == "reconnect":
-            connection.end("resync asked for")
+            connection.end("resync asked for", sound=True)
         elif how == "snapshot":
             await self._fetch(connection, symbol)
         elif self._exchange.resubscribe is not None:
