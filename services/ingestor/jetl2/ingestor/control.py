@@ -49,8 +49,8 @@ async def follow(
                     continue
                 try:
                     request = avro.decode(bytes(message.value() or b""))
-                except ValueError as error:
-                    _log.error("control_unreadable", topic=message.topic(), error=str(error))
+                except Exception as error:  # noqa: BLE001 - whatever the bytes are, others wait
+                    _log.error("control_unreadable", topic=message.topic(), error=repr(error))
                     continue
                 if isinstance(request, Resync):
                     handle(request)
