@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache, lru_cache
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,7 @@ def files() -> list[Path]:
     return sorted(folder.glob("*/session-*.jsonl*")) if folder else []
 
 
+@cache
 def recorded() -> list[Path]:
     """Return the recorded sessions in a protocol that an exchange here speaks."""
     found = []
@@ -74,8 +76,9 @@ class Run:
         return any(isinstance(o, Gap | DeadLetter | Resync) for o in self.outputs)
 
 
+@lru_cache(maxsize=2)
 def lines(path: Path) -> tuple[Recording, list[Entry]]:
-    """Return a session's lines, the header left out."""
+    """Return a session's lines, the header left out; not to be changed."""
     found = recording.recognise(path)
     return found, list(recording.entries(path))[1:]
 
