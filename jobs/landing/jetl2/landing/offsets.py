@@ -1,5 +1,6 @@
 """The group's offsets in Kafka: read, and moved only in transactions that fence older runs."""
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
@@ -27,7 +28,16 @@ class Offsets:
 
         Args:
             group: Consumer group, and transactional id: a newer run with the same one fences us.
+
+        Raises:
+            UnavailableError: No broker answers.
         """
+        deadline = time.monotonic() + _TIMEOUT_S
+        try:
+            kafka.wait(bootstrap_servers, stopped=lambda: time.monotonic() > deadline)
+        except kafka.Unavailable:
+            message = f"no Kafka broker answers at {bootstrap_servers}"
+            raise UnavailableError(message) from None
         self._group = group
         self._consumer = kafka.consumer(
             bootstrap_servers, client_id=group, group_id=group, properties={"log_level": 4}
