@@ -346,6 +346,12 @@ def test_a_raw_topic_that_appears_later_is_merged(servers: str, log: Path) -> No
         traffic = Traffic(servers)
         traffic.send(50)
         wait_merged(servers, traffic, processes=[process])
+
+        devstack_kafka.create_topics(servers, {topics.raw("kraken"): PARTITIONS}, {})
+        made = {"topic": topics.market("kraken")}
+        until(lambda: any(made.items() <= e.items() for e in process.events("topic_made")), "seen")
+        traffic.send(50)
+        wait_merged(servers, traffic, processes=[process])
         assert process.terminate() == 0
     recount(servers, traffic)
 

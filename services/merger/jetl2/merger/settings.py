@@ -54,7 +54,7 @@ class Settings(ServiceSettings):
     )
     batch: int = Field(500, ge=1, description="most raw events taken from the client at once")
     discover_interval_s: float = Field(
-        30, gt=0, description="between two looks for raw topics that are new"
+        5, gt=0, description="between two looks for raw topics that are new"
     )
     begin_after_loss: bool = Field(
         False,

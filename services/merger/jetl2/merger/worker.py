@@ -21,6 +21,7 @@ from jetl2.schemas import topics
 # How long the client may gather a batch: what a lonely message waits at most
 GATHER_S = 0.02
 LOOK_S = 1.0
+REJOIN_S = 0.5
 # librdkafka's own timeouts do not always end a call: after a broker's restart one was seen to hang
 COMMIT_LIMIT_S = 20.0
 
@@ -57,6 +58,7 @@ class Worker:
         self._newest_ms: dict[str, int] = {}
         self._group: object = None
         self._looked = 0.0
+        self._incomplete_since = 0.0
 
     def run(self, ended: Callable[[], bool]) -> None:
         """Merge until `ended`, asked each turn, says so; then commit and leave.
@@ -66,13 +68,7 @@ class Worker:
             RefusedError: A person must look.
         """
         self._health.not_ready("tasks", "no partition assigned yet")
-        self._consumer.subscribe(
-            sorted(self._topics),
-            on_assign=self._assigned,
-            on_revoke=self._revoked,
-            on_lost=self._lost,
-        )
-        _log.info("subscribed", exchanges=sorted(self._exchanges), partitions=self._partitions)
+        self._subscribe()
         while not ended():
             self._turn()
         crash.point("stopping")
@@ -81,6 +77,16 @@ class Worker:
         self._consumer.close()
         self._pool.shutdown()
 
+    def _subscribe(self) -> None:
+        self._incomplete_since = 0.0
+        self._consumer.subscribe(
+            sorted(self._topics),
+            on_assign=self._assigned,
+            on_revoke=self._revoked,
+            on_lost=self._lost,
+        )
+        _log.info("subscribed", exchanges=sorted(self._exchanges), partitions=self._partitions)
+
     def _turn(self) -> None:
         self._health.beat()
         for message in self._consumer.consume(self._settings.batch, GATHER_S):
@@ -88,9 +94,11 @@ class Worker:
             if error is None:
                 self._apply(message)
             else:
-                _judge(error, f"{message.topic()}-{message.partition()}")
+                _judge(error, f"{message.topic() or 'group'} {message.partition()}")
         now = time.monotonic()
         self._commit([task for task in self._tasks.values() if self._is_due(task, now)])
+        if self._incomplete_since and now - self._incomplete_since >= REJOIN_S:
+            self._subscribe()
         if now - self._looked >= LOOK_S:
             self._looked = now
             self._look()
@@ -142,7 +150,9 @@ class Worker:
         for p in partitions:
             found[p.partition].add(p.topic)
         for number in [n for n, assigned in found.items() if assigned != self._topics]:
-            # Another member knows other topics; it will learn, and the group divides anew
+            # Divided when other topics were known: a static member that comes back gets its old
+            # partitions, until a member that is already in joins again
+            self._incomplete_since = time.monotonic()
             missing = sorted(self._topics - found.pop(number))
             _log.warning("task_incomplete", task=number, missing=missing)
         # Side by side: most of a restore is waiting for the broker
