@@ -13,7 +13,8 @@ SNAPSHOT = "snapshot"  # the body of a REST book snapshot, payload verbatim
 CONNECTED = "connected"  # one for each symbol of the connection; payload is the URL
 SUBSCRIBED = "subscribed"  # a request that we sent, payload verbatim
 DISCONNECTED = "disconnected"  # one for each symbol; payload is the reason
-LOST = "lost"  # received but not kept (buffer full): payload is JSON {"from_ts", "to_ts", "messages"}
+# Received but not kept (buffer full); payload is JSON {"from_ts", "to_ts", "messages"}
+LOST = "lost"
 
 # Who took liquidity in a trade
 BUY = "buy"
