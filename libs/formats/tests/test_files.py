@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from jetl2.formats import tardis
 from jetl2.formats.errors import NameCollision
 from jetl2.formats.files import GzipWriter, write_files
+from jetl2.schemas.records import MarketRecord
 from jetl2.testkit.making import START_TS, book, gap, numbered, ticker, trade
 
 DAY_US = 24 * 3600 * 1_000_000
@@ -88,3 +90,14 @@ def test_two_symbols_that_would_share_a_file_are_refused(tmp_path: Path) -> None
 
     with pytest.raises(NameCollision, match="'BTC/USD' and 'BTC-USD'"):
         write_files([trade(1, "a"), other], tmp_path)
+
+
+def test_records_that_end_in_an_error_leave_no_half_file(tmp_path: Path) -> None:
+    def records() -> Iterator[MarketRecord]:
+        yield trade(1, "a")
+        raise OSError("the recording is cut off")
+
+    with pytest.raises(OSError, match="cut off"):
+        write_files(records(), tmp_path)
+
+    assert not list(tmp_path.iterdir())

@@ -173,19 +173,25 @@ def write_files(
     days: dict[tuple[str, str], _Day] = {}
     owners: dict[str, str] = {}
     infos: list[FileInfo] = []
-    for record in records:
-        address = record.exchange, record.symbol
-        date = lake.date(record.local_ts)
-        day = days.get(address)
-        # A message may be late by a little; it stays with the day that has begun
-        if day is None or date > day.date:
-            if day:
-                infos += _close(day, *address)
-            day = days[address] = _open(out, date, *address, types, owners)
-        for file in day.files.values():
-            file.feed(record)
-    for address, day in days.items():
-        infos += _close(day, *address)
+    try:
+        for record in records:
+            address = record.exchange, record.symbol
+            date = lake.date(record.local_ts)
+            day = days.get(address)
+            # A message may be late by a little; it stays with the day that has begun
+            if day is None or date > day.date:
+                if day:
+                    infos += _close(day, *address)
+                day = days[address] = _open(out, date, *address, types, owners)
+            for file in day.files.values():
+                file.feed(record)
+        for address, day in days.items():
+            infos += _close(day, *address)
+    except BaseException:
+        for day in days.values():
+            for file in day.files.values():
+                file.discard()
+        raise
     return sorted(infos, key=lambda info: info.path.name)
 
 
