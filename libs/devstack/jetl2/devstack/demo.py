@@ -121,6 +121,9 @@ class Demo:
                     update(0, 0, "waiting until all is merged")
                     line.wait_merged(exchanges, processes)
                     self.summary.counted(line, exchanges)
+                    if not line.merged(exchanges):
+                        message = f"nothing came from the {self.kind} source: is there a network?"
+                        raise ProcessError(message, ingestor.log)
                     update(1, 1, f"{self.summary.messages:,} raw events merged")
                 _stopped(merger, "merger")
             _stopped(ingestor, "ingestor")

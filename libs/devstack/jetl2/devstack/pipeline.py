@@ -139,6 +139,11 @@ class Pipeline:
         raw = [topics.raw(exchange) for exchange in exchanges]
         return kafka.lag(self.bootstrap_servers, MERGER_GROUP, raw)
 
+    def merged(self, exchanges: Sequence[str]) -> bool:
+        """Whether the merger has written anything yet."""
+        market = [topics.market(exchange) for exchange in exchanges]
+        return any(kafka.ends(self.bootstrap_servers, market).values())
+
     def wait_merged(
         self, exchanges: Sequence[str], processes: Sequence[Process], timeout_s: float = 60
     ) -> None:
