@@ -53,3 +53,9 @@ def test_raw_topics_are_kept_for_seven_days_and_market_topics_for_three() -> Non
 def test_a_whole_book_fits_one_record_of_any_topic() -> None:
     for name in ("raw.x", "market.x", "dead.x", topics.CHANGELOG):
         assert int(topics.config(name)["max.message.bytes"]) >= 5_000_000
+
+
+def test_whatever_fitted_a_raw_topic_fits_the_dead_letters_with_its_reason() -> None:
+    limits = [int(topics.config(t)["max.message.bytes"]) for t in ("raw.okex", "dead.okex")]
+
+    assert limits[0] < limits[1]

@@ -43,7 +43,9 @@ def partition(symbol: str, partitions: int) -> int:
 
 def config(topic: str) -> dict[str, str]:
     """Return the topic-level settings of a topic by its name."""
-    common = {"max.message.bytes": str(MESSAGE_BYTES)}
+    # What is made of a raw event, a dead letter with its reason, may be larger than that
+    limit = MESSAGE_BYTES if topic.startswith("raw.") else 2 * MESSAGE_BYTES
+    common = {"max.message.bytes": str(limit)}
     if topic.endswith(CHANGELOG_SUFFIX):
         # The newest value of each key is the whole truth, and a restore reads all that is left:
         # small segments, compacted early, bound it
