@@ -367,6 +367,20 @@ def test_a_state_with_numbers_beyond_64_bits_is_kept() -> None:
     assert other.dump(SYMBOL) == feed.session.dump(SYMBOL)
 
 
+def test_precision_that_no_level_needs_any_more_is_given_up_to_fit() -> None:
+    feed = Binance().synced()
+    feed.delta(12, 12, [("7", "123456789012345")])
+    feed.delta(13, 13, [("6", "0.00000001")])
+    feed.delta(14, 14, [("6", "0")])
+    feed.now = START + 3600 * SECOND
+
+    periodic, _ = feed.trade(1)
+    assert isinstance(periodic, BookDelta)
+    sizes = dict(zip(periodic.bid_prices, periodic.bid_sizes, strict=True))
+    assert sizes[7] == 123456789012345 * 10**-periodic.size_exponent
+    assert max(periodic.bid_sizes) < 2**63
+
+
 def test_a_book_that_fits_no_record_is_lost_loudly() -> None:
     feed = Binance().synced()
     feed.delta(12, 12, [("7", "123456789012345")])
