@@ -42,8 +42,9 @@ def parse_all(texts: Sequence[str]) -> tuple[list[int], int]:
         first = texts[0]
         places = len(first) - first.find(".") - 1
         digits = joined.replace(".", "")
+        at = -places - 1
         try:
-            if {t[-places - 1] for t in texts} == {"."} and _plain(digits.replace(",", "")):
+            if {t[at] for t in texts} == {"."} and _plain(digits.replace(",", "")):
                 mantissas = list(map(int, digits.split(",")))
                 if len(mantissas) == len(texts) and places <= -MIN_EXPONENT:
                     _check(mantissas, texts)
@@ -98,7 +99,7 @@ def _parse_mixed(texts: Sequence[str]) -> tuple[list[int], int]:
 
 def _plain(digits: str) -> bool:
     # int() also takes "1_000", " 1", "+1" and other scripts' digits, which no exchange may send
-    return digits.isascii() and digits.isdigit()
+    return digits.encode("ascii", "replace").isdigit()
 
 
 def _check(mantissas: Sequence[int], texts: Sequence[str]) -> None:
