@@ -35,8 +35,11 @@ TRADE = (
 class Broken:
     """A session with a mistake in it."""
 
+    def __init__(self, *kinds: str) -> None:
+        self.kinds = kinds
+
     def feed(self, raw: RawEvent) -> list[MarketRecord | Resync | DeadLetter]:
-        if raw.kind == "frame":
+        if raw.kind in self.kinds:
             raise KeyError("px")
         return [Gap(exchange="okex", symbol=raw.symbol, reason=raw.kind)]
 
@@ -159,13 +162,25 @@ def test_an_unreadable_frame_is_put_aside_verbatim_and_the_feed_goes_on() -> Non
 
 
 def test_a_session_that_fails_costs_its_symbol_a_gap_and_no_more() -> None:
-    store = Store(HOME, PARTITIONS, [Feed("okex", Broken())])
+    store = Store(HOME, PARTITIONS, [Feed("okex", Broken("frame"))])
 
     letter, gap = apply(store, message(3, TRADE), NOW)
 
     assert dead_letter(letter).error == "the session failed: KeyError: 'px'"
     assert dead_letter(letter).payload == TRADE
     assert gap.kind == "Gap:lost"
+
+
+def test_a_session_that_takes_not_even_a_loss_costs_two_dead_letters() -> None:
+    store = Store(HOME, PARTITIONS, [Feed("okex", Broken("frame", "lost"))])
+
+    outputs = apply(store, message(3, TRADE), NOW)
+
+    assert [dead_letter(output).kind for output in outputs] == ["frame", "lost"]
+
+
+def test_a_symbol_of_an_exchange_that_is_not_merged_is_unknown() -> None:
+    assert okex_store().entry("kraken", SYMBOL) is None
 
 
 def test_a_message_that_the_state_covers_is_skipped() -> None:
