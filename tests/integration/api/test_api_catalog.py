@@ -1,7 +1,10 @@
 """What there is: catalog, coverage and books from the lake; health, reflection, keys."""
 
 import hashlib
+import shutil
+import subprocess
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -260,3 +263,19 @@ def test_health_and_reflection_need_no_key(stage: Any) -> None:
     with stage.serve(keys=_key("owner")) as address, grpc.insecure_channel(address) as channel:
         stub: Any = health_pb2_grpc.HealthStub(channel)
         assert stub.Check(health_pb2.HealthCheckRequest(), timeout=5)
+
+
+def test_calls_can_be_encrypted(stage: Any, tmp_path: Path) -> None:
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+    command += ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
+    command += ["-keyout", str(key), "-out", str(certificate)]
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl, which makes the certificate, is not installed")
+    subprocess.run(command, check=True, capture_output=True)
+
+    with stage.serve(tls_key=key, tls_certificate=certificate) as address:
+        with Client(f"https://{address}", ca=str(certificate)) as client:
+            assert list(client.exchanges()) == ["binance"]
+        with Client(address) as client, pytest.raises(ApiError, match="UNAVAILABLE"):
+            list(client.exchanges())

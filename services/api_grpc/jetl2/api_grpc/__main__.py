@@ -1,6 +1,7 @@
 """Runs one replica of the API until SIGTERM; exit code 0, or 2 for a wrong setting."""
 
 import asyncio
+import socket
 import sys
 
 from jetl2.api_grpc import auth, launcher
@@ -30,6 +31,12 @@ def main() -> int:
         if path is not None and not path.is_file():
             refuse(f"{PREFIX}{name}".upper(), "no such file")
     try:
+        # gRPC itself would say it in several lines, none of which names the setting
+        family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+        socket.create_server((settings.host, settings.port), family=family).close()
+    except OSError as error:
+        refuse(f"{PREFIX}PORT", f"cannot listen on {settings.host}: {error.strerror}")
+    try:
         submit = launcher.spark_submit(settings.spark_submit)
     except launcher.LaunchError as error:
         refuse(f"{PREFIX}SPARK_SUBMIT", str(error))
@@ -41,8 +48,12 @@ def main() -> int:
     )
 
     async def serve(stop: asyncio.Event) -> int:
-        async with Api(settings, jobs, keys) as api:
+        api = Api(settings, jobs, keys)
+        try:
             served = health.serve(api.health, settings.http_host, settings.http_port)
+        except OSError as error:
+            refuse(f"{PREFIX}HTTP_PORT", str(error))
+        async with api:
             await stop.wait()
             api.health.not_ready("stop", "draining")
         served.close()

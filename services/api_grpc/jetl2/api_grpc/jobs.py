@@ -109,12 +109,13 @@ class Supervisor:
         return now - since >= self._lease_s
 
     def _take(self, export_id: str, job: Job, stored: Stored) -> None:
-        export = self._unfinished(export_id)
-        if export is None:
-            return
         state = self._launcher.state(export_id)
         adopted = state is not None and state.running
         if not adopted and not self._launcher.free():
+            return
+        export = self._exports.settle(self._exports.read(export_id))
+        if export.outcome is not None:
+            self._clear(export)
             return
         if job.starts >= _STARTS and not adopted:
             self._fail(export, f"the job was started {job.starts} times and died each time")
@@ -149,18 +150,19 @@ class Supervisor:
         _log.info("job_started", export=export.id, files=len(units))
 
     def _care(self, export_id: str, job: Job, stored: Stored) -> None:
-        export = self._unfinished(export_id)
-        if export is None:
-            return
         state = self._launcher.state(export_id)
-        if state is None:
-            # We took it and died or failed before it was started
+        export = self._exports.read(export_id)
+        # While it runs, only who waits for the export looks for its files: there may be thousands
+        if state is not None and not state.running:
+            export = self._exports.settle(export)
+        if export.outcome is not None:
+            self._clear(export)
+        elif state is None:
+            # We took it and failed before it was started
             free = msgspec.structs.replace(job, owner="")
             self._exports.store.replace(active_key(export_id), encode(free), stored.etag)
         elif not state.running:
-            # It may have finished its last file after we looked for it
-            if (export := self._unfinished(export_id)) is not None:
-                self._fail(export, f"the job ended without making all files ({state.detail})")
+            self._fail(export, f"the job ended without making all files ({state.detail})")
         elif self._clock() - self._beaten.get(export_id, 0) >= self._lease_s / 3:
             beaten = msgspec.structs.replace(job, beat=job.beat + 1)
             if self._exports.store.replace(active_key(export_id), encode(beaten), stored.etag):
@@ -170,18 +172,15 @@ class Supervisor:
                 self._launcher.cancel(export_id)
                 self._beaten.pop(export_id, None)
 
-    def _unfinished(self, export_id: str) -> Export | None:
-        """Return an export that needs care; for one that has ended clear up, and return None."""
-        export = self._exports.settle(self._exports.read(export_id))
-        if export.outcome is None:
-            return export
-        if export.outcome.state == documents.CANCELLED or export.deleted:
-            self._launcher.cancel(export_id)
-        self._exports.store.delete(active_key(export_id))
-        self._beaten.pop(export_id, None)
-        _ended.labels(export.outcome.state).inc()
-        _log.info("export_ended", export=export_id, state=export.outcome.state)
-        return None
+    def _clear(self, export: Export) -> None:
+        """Remove the note of an export that has ended, and its job if that is not wanted."""
+        state = export.outcome.state if export.outcome else ""
+        if state == documents.CANCELLED:
+            self._launcher.cancel(export.id)
+        self._exports.store.delete(active_key(export.id))
+        self._beaten.pop(export.id, None)
+        _ended.labels(state).inc()
+        _log.info("export_ended", export=export.id, state=state)
 
     def _fail(self, export: Export, message: str) -> None:
         failures = failed(self._exports, export)
@@ -189,9 +188,8 @@ class Supervisor:
             name, error = failures[0]
             message = f"{len(failures)} of {export.files} files could not be made: {name}: {error}"
         outcome = Outcome(documents.FAILED, time.time_ns(), message, tuple(failures[:_LISTED]))
-        self._exports.end(export.id, outcome)
         _log.warning("export_failed", export=export.id, message=message)
-        self._unfinished(export.id)
+        self._clear(self._exports.end(export.id, outcome))
 
 
 def failed(exports: Exports, export: Export) -> list[tuple[str, str]]:

@@ -112,7 +112,8 @@ class Api:
     async def __aenter__(self) -> Self:
         """Begin to serve."""
         settings = self._settings
-        address = f"{settings.host}:{settings.port}"
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        address = f"{host}:{settings.port}"
         if settings.tls_certificate and settings.tls_key:
             pair = settings.tls_key.read_bytes(), settings.tls_certificate.read_bytes()
             credentials = grpc.ssl_server_credentials([pair])
