@@ -144,14 +144,18 @@ class Market:
         if len(side) > _MAX_LEVELS:
             self._set(side, changed, min(side) if bid_side else max(side), 0)
             return
-        if len(side) > _MIN_LEVELS and self._random.random() < 0.4:
+        leave = 0.25 if len(side) < _LEVELS else 0.6
+        if len(side) > _MIN_LEVELS and self._random.random() < leave:
             near = sorted(side, reverse=bid_side)[: 1 + int(self._random.expovariate(0.15))]
             self._set(side, changed, near[-1], 0)
             return
-        # Inside the spread or behind the best, never across it
-        away = int(self._random.expovariate(0.08)) - 1
-        price = max(self.bids) - away if bid_side else min(self.asks) + away
-        price = min(price, min(self.asks) - 1) if bid_side else max(price, max(self.bids) + 1)
+        # The wider the spread, the likelier somebody quotes inside it; never across it
+        bid, ask = max(self.bids), min(self.asks)
+        if self._random.random() < (ask - bid - 1) / (ask - bid + 12):
+            away = -self._random.randint(1, ask - bid - 1)
+        else:
+            away = int(self._random.expovariate(0.08))
+        price = bid - away if bid_side else ask + away
         if price > 0:
             self._set(side, changed, price, self._size())
 
@@ -164,7 +168,8 @@ class Market:
         changed[price] = size
 
     def _size(self) -> int:
-        return 1 + int(self._random.paretovariate(1.2) * 10 ** (self.listing.size_places - 2))
+        few = min(self._random.paretovariate(1.4), 40)
+        return 1 + int(few * 10 ** (self.listing.size_places - 2))
 
 
 def _fixed(number: int, places: int) -> str:
