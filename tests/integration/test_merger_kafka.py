@@ -3,7 +3,7 @@
 import random
 import signal
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from confluent_kafka.admin import AdminClient
 
 from jetl2.devstack import kafka as devstack_kafka
 from jetl2.devstack.kafka import Broker
-from jetl2.devstack.process import free_ports
+from jetl2.devstack.process import free_ports, wait_until
 from jetl2.merger import crash
 from jetl2.merger.producer import TransactionalProducer
 from jetl2.runtime import kafka
@@ -29,7 +29,6 @@ from jetl2.testkit.merging import (
     merger,
     read,
     recount,
-    until,
     wait_merged,
 )
 
@@ -354,6 +353,10 @@ def test_a_raw_topic_that_appears_later_is_merged(servers: str, log: Path) -> No
         wait_merged(servers, traffic, processes=[process])
         assert process.terminate() == 0
     recount(servers, traffic)
+
+
+def until(condition: Callable[[], bool], what: str, *processes: Merger) -> None:
+    wait_until(condition, what, timeout_s=60, processes=processes)
 
 
 def move_offset(servers: str, topic: str, partition: int, offset: int) -> None:

@@ -18,7 +18,7 @@ from jetl2.schemas import avro
 # Of a long session: its beginning, where snapshots, joins and gaps are
 EVENTS = 1500
 STATE_EVERY = 7
-DEATH_EVERY = 61
+DEATH_EVERY = 11
 
 
 def folder() -> Path | None:
