@@ -37,7 +37,7 @@ def main() -> None:
         "book_ticker": lambda f: _loader(f).load_quotes(f, as_legacy_cython=False),
     }
     answer: dict[str, dict[str, Any]] = {}
-    for path in sorted(folder.iterdir()):
+    for path in sorted(folder.glob("*.csv.gz")):
         data_type = next(t for t in load if f"_{t}_" in path.name)
         loaded = load[data_type](path)
         found = answer[path.name] = {"data_type": data_type, "count": len(loaded)}
