@@ -71,7 +71,8 @@ class Traffic:
                 self._link[symbol] = 100
                 self._event("okex", symbol, _okex_book(symbol, n, -1, 100), 1)
             elif n % 5 == 4:
-                self._event("binance", symbol.replace("-", ""), _binance_trade(symbol, n), 1)
+                name = symbol.replace("-", "")
+                self._event("binance", name, _binance_trade(name, n), 1)
             else:
                 last = self._link[symbol]
                 self._link[symbol] = last + 1 + n % 3
