@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from jetl2.api_grpc import auth, documents
+from jetl2.api_grpc import auth, documents, store
 from jetl2.api_grpc.documents import Sidecar, Spec, Unit, decode, encode
 from jetl2.api_grpc.launcher import JobState
 from jetl2.api_grpc.server import Api
@@ -118,10 +118,9 @@ class Stage:
 
     api: Api
 
-    def __init__(self, s3: S3, bucket: str, prefix: str) -> None:
-        self.s3 = s3
-        self.lake = Store(s3.client(), bucket, f"{prefix}/lake/")
-        self.downloads = Store(s3.client(), bucket, f"{prefix}/downloads/")
+    def __init__(self, bucket: str, prefix: str) -> None:
+        self.lake = Store(store.client(), bucket, f"{prefix}/lake/")
+        self.downloads = Store(store.client(), bucket, f"{prefix}/downloads/")
         self.launcher = StubLauncher(self.downloads)
         self.offset = 0
 
@@ -194,7 +193,7 @@ def stage(s3: S3, unique: str, monkeypatch: pytest.MonkeyPatch) -> Stage:
         monkeypatch.setenv(name, value)
     # One bucket for all: each costs the server volumes
     create_bucket(s3, "api-tests")
-    made = Stage(s3, "api-tests", unique)
+    made = Stage("api-tests", unique)
     made.land()
     return made
 

@@ -47,10 +47,14 @@ def client(endpoint: str | None = None) -> "S3Client":
         retries={"mode": "standard", "total_max_attempts": 3},
         max_pool_connections=_CONNECTIONS,
         signature_version="s3v4",
-        s3={"addressing_style": "path"} if endpoint else {},
     )
     with _creating:
-        return boto3.client("s3", config=config, endpoint_url=endpoint)
+        made = boto3.client("s3", config=config, endpoint_url=endpoint)
+        if ".amazonaws.com" in made.meta.endpoint_url:
+            return made
+        # Only AWS is sure to know each bucket as a host
+        by_path = config.merge(Config(s3={"addressing_style": "path"}))
+        return boto3.client("s3", config=by_path, endpoint_url=endpoint)
 
 
 # boto3's default session may not make two clients at the same time
