@@ -208,3 +208,16 @@ def test_a_server_without_ranges_serves_files_of_one_range_only(
     assert (tmp_path / "small").read_bytes() == BODY[:CHUNK]
     with pytest.raises(DownloadFailed, match="HTTP status 200"):
         fetch(wanted(server, tmp_path / "large"))
+
+
+def test_a_proxy_is_not_asked_for_this_machine(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+
+    (path,) = fetch(wanted(server, tmp_path / "f"))
+
+    assert path.read_bytes() == BODY

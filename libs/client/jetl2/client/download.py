@@ -96,7 +96,7 @@ class Downloader:
 
     def __init__(self, on_bytes: OnBytes | None = None) -> None:
         self._on_bytes = on_bytes or (lambda _: None)
-        self._http = httpx.Client(timeout=httpx.Timeout(30, connect=10), follow_redirects=False)
+        self._http = client()
         self._chunks = ThreadPoolExecutor(_CONNECTIONS, thread_name_prefix="chunk")
         self._files = ThreadPoolExecutor(_FILES, thread_name_prefix="file")
         self._futures: list[Future[Path]] = []
@@ -213,6 +213,13 @@ class _Refused(Exception):  # noqa: N818 - not an error yet: another URL may hel
         self.renew = status in _RENEW
 
 
+def client() -> httpx.Client:
+    """Return an HTTP client that takes the machine's proxy, but not to this machine itself."""
+    direct = {f"all://{host}": None for host in ("localhost", "127.0.0.1", "[::1]")}
+    timeout = httpx.Timeout(30, connect=10)
+    return httpx.Client(timeout=timeout, follow_redirects=False, mounts=direct)
+
+
 def fetch(url: str, path: Path) -> None:
     """Fetch a small file whole, in place of one that is there.
 
@@ -220,7 +227,8 @@ def fetch(url: str, path: Path) -> None:
         DownloadFailed: It could not be fetched.
     """
     try:
-        answer = httpx.get(url, timeout=30).raise_for_status()
+        with client() as http:
+            answer = http.get(url).raise_for_status()
     except httpx.HTTPError as error:
         raise DownloadFailed(f"{path.name}: {error}") from error
     fresh = path.with_name(f"{path.name}.{os.getpid()}.part")
