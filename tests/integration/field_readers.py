@@ -99,13 +99,14 @@ def hftbacktest_book(paths: list[Path]) -> dict[str, Any]:
         .risk_adverse_queue_model()
         .no_partial_fill_exchange()
         .trading_value_fee_model(0, 0)
-        .tick_size(0.0001)
+        .tick_size(10.0 ** -_decimals(paths[-1])["price"])
         .lot_size(0.00000001)
     )
     backtest = hftbacktest.HashMapMarketDepthBacktest([asset])
-    backtest.elapse(10**15)
+    # A session of years ago that was played today: its clocks are years apart
+    backtest.elapse(10**18)
     depth = backtest.depth(0)
-    top = [round(depth.best_bid, 4), round(depth.best_ask, 4)]
+    top = [round(depth.best_bid, 9), round(depth.best_ask, 9)]
     backtest.close()
     return {
         "hftbacktest": {
@@ -119,6 +120,12 @@ def hftbacktest_book(paths: list[Path]) -> dict[str, Any]:
 
 def _loader(path: Path) -> TardisCSVDataLoader:
     """Return a loader that is told the instrument's decimals: from the first rows it guesses."""
+    decimals = _decimals(path)
+    return TardisCSVDataLoader(decimals["price"], decimals["amount"])
+
+
+def _decimals(path: Path) -> dict[str, int]:
+    """Return the most decimals that a price and an amount of the file have."""
     header, *lines = gzip.decompress(path.read_bytes()).decode().splitlines()
     decimals = {"price": 0, "amount": 0}
     names = header.split(",")
@@ -127,7 +134,7 @@ def _loader(path: Path) -> TardisCSVDataLoader:
             kind = name.replace("_", ".").rpartition(".")[2]
             if kind in decimals and "." in cell:
                 decimals[kind] = max(decimals[kind], len(cell) - cell.index(".") - 1)
-    return TardisCSVDataLoader(decimals["price"], decimals["amount"])
+    return decimals
 
 
 def _sibling(path: Path, data_type: str) -> Path:

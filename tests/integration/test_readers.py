@@ -105,7 +105,7 @@ def _check(answer: dict[str, dict[str, Any]], paths: Iterable[Path]) -> int:
             assert dict(map(tuple, seen["asks"])) == _floats(asks), path.name
         if len(blocks) == 1 and bids and asks:
             best = [max(map(float, bids)), min(map(float, asks))]
-            assert found["hftbacktest"]["backtest"] == pytest.approx(best, abs=1e-4), path.name
+            assert found["hftbacktest"]["backtest"] == pytest.approx(best, abs=1e-8), path.name
         books += 1
     return books
 
