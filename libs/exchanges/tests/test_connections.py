@@ -2,6 +2,8 @@
 
 import zlib
 
+import pytest
+
 from jetl2.exchanges import session
 from jetl2.exchanges.session import EMPTY, GAP
 from jetl2.schemas import records
@@ -217,3 +219,40 @@ def test_a_snapshot_deeper_than_any_depth_stays_whole() -> None:
     feed.book("snapshot", range(1, 1201))
 
     assert feed.session.book(feed.symbol).levels == 1200
+
+
+# A frame that nobody could read, and that may be about any book of the connection
+
+
+@pytest.mark.parametrize("depth,reasons", [(10, []), (25, ["unreadable"])])
+def test_it_loses_a_book_that_no_checksum_covers_whole(depth: int, reasons: list[str]) -> None:
+    feed = Kraken()
+    feed.book("snapshot", range(1, depth + 1))
+    outputs = feed.event(records.UNREADABLE)
+
+    assert [o.reason for o in outputs if isinstance(o, Gap)] == reasons
+
+
+def test_it_loses_no_book_whose_own_numbers_will_tell() -> None:
+    feed = Binance().synced()
+
+    assert feed.event(records.UNREADABLE) == []
+    assert kinds(feed.delta(12, 12)) == [BookDelta]
+
+
+def test_it_loses_the_books_of_a_connection_that_counted_it() -> None:
+    feed = Coinbase()
+    feed.book("snapshot", 0)
+
+    assert feed.event(records.UNREADABLE) == []
+    gap = feed.book("update", 2)[0]
+    assert isinstance(gap, Gap)
+    assert gap.reason == "connection_sequence"
+
+
+def test_it_loses_no_book_of_a_connection_that_did_not_count_it() -> None:
+    feed = Coinbase()
+    feed.book("snapshot", 0)
+    feed.event(records.UNREADABLE)
+
+    assert kinds(feed.book("update", 1)) == [BookDelta]

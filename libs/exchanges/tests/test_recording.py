@@ -179,6 +179,21 @@ def test_a_frame_that_cannot_be_read_belongs_to_no_symbol() -> None:
     assert (raw.symbol, raw.channel, raw.payload) == ("", "", b"{")
 
 
+def test_a_frame_that_cannot_be_read_is_told_to_each_symbol_and_not_counted() -> None:
+    session = [
+        CONNECT,
+        received(trade(1)),
+        received(trade(1, "XYZUSDT")),
+        {**received(""), "raw": "{"},
+        received(trade(2)),
+    ]
+    events = list(recording.events(adapters.get("binance"), session))
+
+    told = [e.symbol for e in events if e.kind == records.UNREADABLE]
+    assert told == ["ABCUSDT", "XYZUSDT"]
+    assert [e.counter for e in events if e.kind == records.FRAME] == [0, 1, 2, 2]
+
+
 def rest(url: str, **more: Any) -> dict[str, Any]:
     body = {"lastUpdateId": 1, "bids": [], "asks": []}
     return {

@@ -7,7 +7,7 @@ from dataclasses import replace
 from websockets.asyncio.server import ServerConnection
 
 from jetl2.exchanges.exchange import Keepalive, Limits
-from jetl2.schemas.records import CONNECTED, DISCONNECTED, FRAME, LOST, SUBSCRIBED
+from jetl2.schemas.records import CONNECTED, DISCONNECTED, FRAME, LOST, SUBSCRIBED, UNREADABLE
 from tests.toy_exchange import TOY, TOY_COUNTED, MemorySink, Script, book, feeding, serving
 
 
@@ -37,7 +37,8 @@ async def test_frames_are_kept_byte_for_byte() -> None:
 
     kept = sink.of(FRAME)
     assert [e.payload for e in kept] == [f.encode() if isinstance(f, str) else f for f in frames]
-    assert [e.counter for e in kept] == [0, 1, 2, 3, 4]
+    # what cannot be read is not counted
+    assert [e.counter for e in kept] == [0, 1, 2, 2, 2]
     assert [e.local_ts for e in kept] == sorted(e.local_ts for e in kept)
 
 
@@ -72,6 +73,16 @@ async def test_a_frame_that_names_nothing_is_kept_too_and_the_feed_goes_on() -> 
     kept = [(e.symbol, e.channel, e.payload) for e in sink.of(FRAME)]
     assert kept[:2] == [("", "unclassified", b"<html>"), ("", "unclassified", b"[]")]
     assert kept[2][:2] == ("A", "books")
+
+
+async def test_a_frame_that_names_nothing_is_told_to_each_symbol_and_not_counted() -> None:
+    sink = MemorySink()
+    frames = (book("A"), "<html>", book("A"))
+    async with serving(say(*frames)) as server, feeding(TOY, server, sink, ["A", "B"]):
+        await sink.until(lambda: len(sink.of(FRAME)) == 3)
+
+    assert [e.symbol for e in sink.of(UNREADABLE)] == ["A", "B"]
+    assert [e.counter for e in sink.of(FRAME)] == [0, 1, 1]
 
 
 async def test_symbols_are_divided_over_connections() -> None:

@@ -131,6 +131,7 @@ class Exchange:
         decode: raw payload -> frame.
         rule: How deltas must follow each other.
         checksum: (book, record) -> the sum that the exchange must have sent; None where it has none.
+        checksum_depth: Levels a side that the sum covers.
         depths: Depths that a book can be subscribed at, ascending, where we must cut it to that depth
             ourselves after each delta; empty where the exchange removes levels itself.
         connection_seq: frame -> number in the connection-wide counter; None where there is none.
@@ -152,6 +153,7 @@ class Exchange:
     decode: Callable[[bytes], Frame] = decode_json
     rule: Rule
     checksum: Checksum | None = None
+    checksum_depth: int = 0
     depths: Sequence[int] = ()
     connection_seq: Callable[[Frame], int | None] | None = None
     snapshot: RestSnapshot | None = None

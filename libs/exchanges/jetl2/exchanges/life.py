@@ -118,6 +118,17 @@ class Life:
         self.emit(gap)
         self._ask(reason)
 
+    def maybe_lost(self, detail: str) -> None:
+        """Forget the book unless the next message will tell whether anything of it is missing.
+
+        Numbers tell, a symbol's or a connection's; a checksum tells where it covers the whole book.
+        """
+        state, rule = self._state, self._rule
+        numbered = rule.connection_counter or (rule.follow != "none" and state.numbering.last)
+        summed = 0 < state.depth <= self._exchange.checksum_depth
+        if state.status == SYNCED and not numbered and not summed:
+            self.lost(records.UNREADABLE, detail)
+
     def disconnected(self) -> None:
         """End a connection; the book ends with it unless it can go on by another."""
         state, raw = self._state, self._raw

@@ -84,9 +84,10 @@ def events(exchange: Exchange, session: Iterable[Entry], start_ts: int = 0) -> I
         elif what == "recv":
             payload = _bytes(entry)
             counter = counters.get(connection, 0)
-            counters[connection] = counter + 1
             local_ts = clock.at(entry, lambda p=payload: _exchange_ts(exchange, p))
-            for symbol, channel in addresses(exchange, payload):
+            found = addresses(exchange, payload)
+            counters[connection] = counter + bool(found)
+            for symbol, channel in found or [("", "")]:
                 if symbol and (connection, symbol) not in opened:
                     opened[connection, symbol] = connection
                     url = urls.get(connection, "").encode()
@@ -97,6 +98,9 @@ def events(exchange: Exchange, session: Iterable[Entry], start_ts: int = 0) -> I
                 )
                 raw.counter = counter
                 yield raw
+            for symbol in [s for c, s in opened if c == connection and not found]:
+                kind = records.UNREADABLE
+                yield _event(exchange, symbol, "", local_ts, connection, kind, b"")
         elif what == "http" and exchange.snapshot and _is_snapshot(exchange, entry):
             symbol = _snapshot_symbol(exchange, entry, [s for _, s in opened])
             # the connection that the snapshot is for is where the symbol's frames come
@@ -112,11 +116,11 @@ def messages(recording: Recording) -> int:
 
 
 def addresses(exchange: Exchange, payload: bytes) -> list[tuple[str, str]]:
-    """Return (symbol, channel) of a frame; one that cannot be read belongs to no symbol."""
+    """Return (symbol, channel) of a frame; nothing for one that cannot be read."""
     try:
         return [(a.symbol, a.channel) for a in exchange.classify(payload)]
     except UnexpectedFrame:
-        return [("", "")]
+        return []
 
 
 def ns_from_seconds(text: str) -> int:

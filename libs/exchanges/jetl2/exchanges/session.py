@@ -67,6 +67,8 @@ class Session:
             book.disconnected()
         elif raw.kind == records.LOST:
             book.lost(records.LOST, raw.payload.decode(errors="replace"))
+        elif raw.kind == records.UNREADABLE:
+            book.maybe_lost("a frame that names no symbol could not be read")
         return book.out
 
     def dump(self, symbol: str) -> bytes:

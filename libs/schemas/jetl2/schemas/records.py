@@ -15,6 +15,8 @@ SUBSCRIBED = "subscribed"  # a request that we sent, payload verbatim
 DISCONNECTED = "disconnected"  # one for each symbol; payload is the reason
 # Received but not kept (buffer full); payload is JSON {"from_ts", "to_ts", "messages"}
 LOST = "lost"
+# A frame that names no symbol could not be read; one for each symbol of the connection, no payload
+UNREADABLE = "unreadable"
 
 # Who took liquidity in a trade
 BUY = "buy"
@@ -38,8 +40,9 @@ class RawEvent:
     Args:
         symbol: The exchange's own string; "" when the frame belongs to no symbol (heartbeats, acks).
         local_ts: Taken right after the socket read.
-        counter: Running number of received frames on this connection, from 0. A frame that names
-            several symbols is written once for each, with the same counter.
+        counter: Running number of readable frames on this connection, from 0. A frame that names
+            several symbols is written once for each, with the same counter. One that cannot be
+            read does not count: if the exchange counted it, its own numbers are ahead from then on.
         payload: The bytes that came, untouched.
     """
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from jetl2.exchanges.errors import UNREADABLE
 from jetl2.exchanges.exchange import Address, Exchange
@@ -72,6 +72,7 @@ class Connection:
         self._on_first = on_first
         self._ended = asyncio.Event()
         self._out: asyncio.Queue[str] = asyncio.Queue()
+        self._readable = 0
         self._number_offset: int | None = None
         self._bytes = 0
         self._counted = (0, 0)
@@ -159,15 +160,11 @@ class Connection:
             self._take(payload, now())
 
     def _take(self, payload: bytes, local_ts: int) -> None:
-        try:
-            addresses = self.exchange.classify(payload) or UNCLASSIFIED
-        except UNREADABLE:
-            addresses = UNCLASSIFIED
-            metrics.unclassified.labels(self.exchange.name).inc()
-        for symbol, channel in addresses:
-            if not self._put(self._event(symbol, channel, local_ts, records.FRAME, payload)):
-                return
+        addresses = self._addresses(payload)
+        if not all(self._put(event) for event in self._events(addresses, local_ts, payload)):
+            return
         self.frames += 1
+        self._readable += addresses is not UNCLASSIFIED
         self._bytes += len(payload)
         self._last_s = asyncio.get_running_loop().time()
         if self.books.unseen or not self.delivering.is_set():
@@ -179,6 +176,23 @@ class Connection:
             self._refused(payload)
         if self.exchange.connection_seq is not None:
             self._follow(payload)
+
+    def _addresses(self, payload: bytes) -> Sequence[Address]:
+        try:
+            return self.exchange.classify(payload) or UNCLASSIFIED
+        except UNREADABLE:
+            metrics.unclassified.labels(self.exchange.name).inc()
+            return UNCLASSIFIED
+
+    def _events(
+        self, addresses: Sequence[Address], local_ts: int, payload: bytes
+    ) -> Iterator[RawEvent]:
+        for symbol, channel in addresses:
+            yield self._event(symbol, channel, local_ts, records.FRAME, payload)
+        if addresses is UNCLASSIFIED:
+            # It may be about any of them: the merger knows whether their numbers will tell
+            for symbol in self.symbols:
+                yield self._event(symbol, "", local_ts, records.UNREADABLE, b"")
 
     def _put(self, event: RawEvent) -> bool:
         try:
@@ -203,10 +217,10 @@ class Connection:
             return
         if number is None:
             return
-        offset = number - self.frames
+        offset = number - self._readable
         if self._number_offset is not None and offset != self._number_offset:
             metrics.gaps.labels(self.exchange.name).inc()
-            expected = self.frames + self._number_offset
+            expected = self._readable + self._number_offset
             self.end(f"connection_sequence: expected {expected}, found {number}", sound=True)
         self._number_offset = offset
 
@@ -287,7 +301,7 @@ class Connection:
             channel=channel,
             local_ts=ts,
             connection_id=self.identity,
-            counter=self.frames,
+            counter=self._readable,
             kind=kind,
             payload=payload,
         )

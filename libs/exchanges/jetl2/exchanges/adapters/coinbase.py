@@ -83,6 +83,9 @@ def classify(payload: bytes) -> Sequence[Address]:
             symbols[event.product_id] = None
         for item in (*event.trades, *event.tickers):
             symbols[item.product_id] = None
+    if head.channel == CHANNELS["book_delta"] and not all(e.product_id for e in head.events):
+        message = f"expected a product_id in each event of {head.channel}"
+        raise UnexpectedFrame(message)
     if symbols:
         return tuple(Address(symbol, head.channel) for symbol in symbols)
     return (Address("", head.channel or head.type),)

@@ -73,6 +73,9 @@ def classify(payload: bytes) -> Sequence[Address]:
         raise UnexpectedFrame(message) from None
     if isinstance(head.data, list):
         symbols = dict.fromkeys(item.symbol for item in head.data)
+        if head.channel == CHANNELS["book_delta"] and "" in symbols:
+            message = f"expected a symbol in each item of {head.channel}"
+            raise UnexpectedFrame(message)
         return tuple(Address(symbol, head.channel) for symbol in symbols)
     if head.result and head.result.symbol:
         return (Address(head.result.symbol, head.result.channel),)
@@ -168,6 +171,7 @@ EXCHANGE = Exchange(
     parse=parse,
     rule=sequence.CHECKSUM_ONLY,
     checksum=checksum.kraken,
+    checksum_depth=checksum.KRAKEN_DEPTH,
     depths=(10, 25, 100, 500, 1000),
     instruments=Instruments(
         url="https://api.kraken.com/0/public/AssetPairs", parse=parse_instruments

@@ -231,6 +231,7 @@ EXCHANGE = Exchange(
     decode=decode,
     rule=replace(sequence.CHAN_PREV, allow_id_decrease=True),
     checksum=checksum.okx,
+    checksum_depth=checksum.OKX_DEPTH,
     instruments=Instruments(
         url="https://www.okx.com/api/v5/public/instruments?instType=SPOT",
         parse=parse_instruments,
