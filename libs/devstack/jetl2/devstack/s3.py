@@ -81,8 +81,10 @@ def server(folder: Path | None = None, *, buckets: Sequence[str] = ()) -> Iterat
     command = [_weed(), "-logtostderr", "-v=0", "server", f"-dir={folder / 'data'}", "-s3"]
     command += ["-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-s3.config={config}", f"-s3.port={port}"]
     command += [f"-{name}={number}" for name, number in zip(names, rest, strict=True)]
-    command += ["-s3.port.iceberg=0", "-s3.port.lance=0", "-iam=false", "-volume.max=0"]
-    command += ["-master.volumeSizeLimitMB=1024", f"-s3.localSocket={folder / 's3.sock'}"]
+    command += ["-s3.port.iceberg=0", "-s3.port.lance=0", "-iam=false"]
+    # Each bucket takes several volumes of its own: by the free disk's size there would be few
+    command += ["-volume.max=5000", "-master.volumeSizeLimitMB=64"]
+    command += [f"-s3.localSocket={folder / 's3.sock'}"]
     log = folder / "s3.log"
     with running("s3", command, log=log, env=_environment(folder), grace_s=5) as process:
         s3 = S3(f"http://127.0.0.1:{port}", process)
