@@ -98,7 +98,7 @@ def events(exchange: Exchange, session: Iterable[Entry], start_ts: int = 0) -> I
                 )
                 raw.counter = counter
                 yield raw
-            for symbol in [s for c, s in opened if c == connection and not found]:
+            for symbol in () if found else [s for c, s in opened if c == connection]:
                 kind = records.UNREADABLE
                 yield _event(exchange, symbol, "", local_ts, connection, kind, b"")
         elif what == "http" and exchange.snapshot and _is_snapshot(exchange, entry):
