@@ -99,3 +99,20 @@ def test_okx_example_of_a_reset_is_one_unbroken_chain() -> None:
         state.advance(record)
 
     assert state == State(last=5, prev=3, joined=True)
+
+
+@pytest.mark.parametrize(
+    "rule, proof",
+    [
+        (sequence.REST_RANGE, "sequence"),
+        (sequence.CHAN_PREV, "sequence"),
+        (sequence.CHAN_OVERLAP, "sequence"),
+        (sequence.CONN_COUNTER, "connection sequence"),
+        (sequence.FULL_REPLACE, "whole books"),
+        (sequence.CHECKSUM_ONLY, "none"),
+        (Rule(follow="rising"), "none"),
+    ],
+)
+def test_a_rule_says_by_what_it_notices_a_loss(rule: Rule, proof: str) -> None:
+    assert rule.proof == proof
+    assert rule.proven == (proof != "none")

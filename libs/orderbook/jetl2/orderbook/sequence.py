@@ -9,6 +9,7 @@ Verdict = Literal["apply", "drop", "gap"]
 APPLY: Verdict = "apply"  # it follows
 DROP: Verdict = "drop"  # its content is in the book already
 GAP: Verdict = "gap"  # something is missing before it
+Proof = Literal["sequence", "connection sequence", "whole books", "none"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +42,21 @@ class Rule:
     scope: Literal["symbol", "connection"] = "connection"
     connection_counter: bool = False
     crossed: Literal["flag", "gap"] = "flag"
+
+    @property
+    def proof(self) -> Proof:
+        """By what a missing delta is noticed, or why it does no harm; a checksum may do so too."""
+        if self.snapshot == "every":
+            return "whole books"
+        if self.connection_counter:
+            return "connection sequence"
+        # A number that only rises leaves room for what was lost
+        return "none" if self.follow in ("none", "rising") else "sequence"
+
+    @property
+    def proven(self) -> bool:
+        """Whether the numbering alone shows that nothing is missing."""
+        return self.proof != "none"
 
 
 # The families of the field; an exchange names one, or one with a parameter replaced
