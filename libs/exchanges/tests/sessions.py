@@ -42,25 +42,36 @@ def files() -> list[Path]:
 
 
 @cache
-def recorded() -> list[Path]:
+def own() -> list[Recording]:
+    """Return the sessions made by hand."""
+    return [found for path in FRAMES for found in recording.recognise(path)]
+
+
+@cache
+def recorded() -> list[Recording]:
     """Return the recorded sessions in a protocol that an exchange here speaks."""
     found = []
     for path in files():
         try:
-            recording.recognise(path)
+            found += recording.recognise(path)
         except UnsupportedRecording:
             continue
-        found.append(path)
     return found
 
 
-def parameters(*, own: bool = True) -> list[object]:
+def parameters(*, frames: bool = True) -> list[object]:
     """Return pytest parameters: our own frames and the recordings, or a skip that says why."""
-    paths = recorded()
-    mine = [pytest.param(path, id=f"frames/{path.stem}") for path in FRAMES] if own else []
-    if not paths:
+    mine = [pytest.param(f, id=f"frames/{f.path.stem}") for f in own()] if frames else []
+    theirs = recorded()
+    if not theirs:
         return [*mine, pytest.param(None, id="recordings", marks=pytest.mark.skip(reason=ABSENT))]
-    return [*mine, *(pytest.param(path, id=f"{path.parent.name}/{path.name}") for path in paths)]
+    return [
+        *mine,
+        *(
+            pytest.param(f, id=f"{f.exchange.name}:{f.path.parent.name}/{f.path.name}")
+            for f in theirs
+        ),
+    ]
 
 
 @dataclass
@@ -76,11 +87,17 @@ class Run:
         return any(isinstance(o, Gap | DeadLetter | Resync) for o in self.outputs)
 
 
-@lru_cache(maxsize=2)
-def lines(path: Path) -> tuple[Recording, list[Entry]]:
+def lines(found: Recording) -> list[Entry]:
     """Return a session's lines, the header left out; not to be changed."""
-    found = recording.recognise(path)
-    return found, list(recording.entries(path))[1:]
+    return _lines(found.path, found.connections)
+
+
+@lru_cache(maxsize=2)
+def _lines(path: Path, connections: frozenset[str] | None) -> list[Entry]:
+    session = list(recording.entries(path))[1:]
+    if connections is None:
+        return session
+    return [entry for entry in session if recording.connection_of(entry) in connections]
 
 
 def run(exchange: Exchange, session: Iterable[Entry]) -> Run:

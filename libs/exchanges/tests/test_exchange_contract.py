@@ -7,14 +7,13 @@ import pkgutil
 import random
 from collections.abc import Iterator
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
 from jetl2.exchanges import adapters, recording, replay
 from jetl2.exchanges.errors import UnexpectedFrame
 from jetl2.exchanges.exchange import Exchange, read
-from jetl2.exchanges.recording import Entry
+from jetl2.exchanges.recording import Entry, Recording
 from jetl2.exchanges.session import SYNCED, Session
 from jetl2.orderbook import checksum
 from jetl2.orderbook.book import Book
@@ -35,13 +34,13 @@ TOP: dict[checksum.Checksum, int] = {
 }
 
 every_exchange = pytest.mark.parametrize("exchange", sessions.exchanges())
-every_session = pytest.mark.parametrize("path", sessions.parameters())
-every_recording = pytest.mark.parametrize("path", sessions.parameters(own=False))
+every_session = pytest.mark.parametrize("found", sessions.parameters())
+every_recording = pytest.mark.parametrize("found", sessions.parameters(frames=False))
 
 
 @every_exchange
 def test_an_exchange_has_frames_of_our_own(exchange: Exchange) -> None:
-    assert any(recording.recognise(path).exchange is exchange for path in sessions.FRAMES)
+    assert any(found.exchange is exchange for found in sessions.own())
 
 
 def test_a_module_is_called_as_its_exchange() -> None:
@@ -51,43 +50,45 @@ def test_a_module_is_called_as_its_exchange() -> None:
 
 
 @every_session
-def test_a_session_replays_without_a_fault(path: Path) -> None:
-    found = replay.replay(path)
-    list(found.records())
-    summary = found.summary()
+def test_a_session_replays_without_a_fault(found: Recording) -> None:
+    played = replay.Replay(found)
+    list(played.records())
+    summary = played.summary()
 
-    assert [dead.error for dead in found.dead] == []
+    assert [dead.error for dead in played.dead] == []
     assert (summary["unparsed"], summary["gaps"], summary["resyncs"]) == (0, 0, 0)
     assert summary["checksums"]["failed"] == 0
     assert summary["crossed"] == 0
     assert summary["books"]
-    for name, expected in found.recording.header.get("expect", {}).items():
+    for name, expected in found.header.get("expect", {}).items():
         assert summary[name] == expected, name
 
 
 @every_recording
-def test_every_checksum_that_was_sent_was_compared(path: Path) -> None:
-    found = replay.replay(path)
-    list(found.records())
+def test_every_checksum_that_was_sent_was_compared(found: Recording) -> None:
+    played = replay.Replay(found)
+    list(played.records())
     sent = sum(
         bool(item.get("checksum"))
-        for entry in recording.entries(path)
+        for entry in recording.entries(found.path)
         if entry.get("dir") == "recv" and '"checksum"' in entry["raw"]
         for item in json.loads(entry["raw"])["data"]
     )
 
-    assert found.summary()["checksums"] == {"passed": sent, "failed": 0}
+    assert played.summary()["checksums"] == {"passed": sent, "failed": 0}
 
 
 @every_session
-def test_the_book_equals_a_slow_rebuild_from_the_raw_frames(path: Path) -> None:
+def test_the_book_equals_a_slow_rebuild_from_the_raw_frames(found: Recording) -> None:
     """At the end, and at instants between, each level of each symbol."""
-    found, session = sessions.lines(path)
+    session = sessions.lines(found)
     count = sum(entry["dir"] in sessions.RECEIVED for entry in session)
     chosen = {count - 1, *random.Random(5).sample(range(count), min(25, count))}
     expected = {
         message: {s: (*b.everything(), b.sequence) for s, b in books.items() if b.ready}
-        for message, _, _, books in reference.messages(path)
+        for message, _, _, books in reference.messages(
+            found.path, found.exchange.name, found.connections
+        )
         if message in chosen
     }
     engine = Session(found.exchange)
@@ -113,26 +114,28 @@ def test_the_book_equals_a_slow_rebuild_from_the_raw_frames(path: Path) -> None:
 
 
 @every_session
-def test_records_alone_rebuild_the_book(path: Path) -> None:
+def test_records_alone_rebuild_the_book(found: Recording) -> None:
     """Who reads them knows nothing of depths, checksums or numbers."""
-    found = replay.replay(path)
+    played = replay.Replay(found)
     rebuilt: dict[str, Book] = {}
-    for record in found.records():
+    for record in played.records():
         if isinstance(record, BookDelta):
             book = rebuilt.setdefault(record.symbol, Book())
             (book.replace if record.is_snapshot else book.apply)(record)
 
     for symbol, book in rebuilt.items():
-        engines = found.session.book(symbol)
+        engines = played.session.book(symbol)
         book.refine(engines.price_exponent, engines.size_exponent)
         assert book.top(10**9) == engines.top(10**9)
 
 
 @every_session
-def test_every_symbol_begins_with_a_snapshot_and_records_are_numbered_through(path: Path) -> None:
+def test_every_symbol_begins_with_a_snapshot_and_records_are_numbered_through(
+    found: Recording,
+) -> None:
     first: dict[str, BookDelta] = {}
     last_seq: dict[str, int] = {}
-    for record in replay.replay(path).records():
+    for record in replay.Replay(found).records():
         assert record.seq == last_seq.get(record.symbol, 0) + 1
         last_seq[record.symbol] = record.seq
         if isinstance(record, BookDelta):
@@ -145,8 +148,8 @@ def test_every_symbol_begins_with_a_snapshot_and_records_are_numbered_through(pa
 
 
 @every_session
-def test_records_are_exact_and_plausible(path: Path) -> None:
-    for record in replay.replay(path).records():
+def test_records_are_exact_and_plausible(found: Recording) -> None:
+    for record in replay.Replay(found).records():
         assert not isinstance(record, Gap)
         numbers: list[int | None] = []
         if isinstance(record, BookDelta):
@@ -174,9 +177,9 @@ def test_records_are_exact_and_plausible(path: Path) -> None:
 
 @every_session
 @pytest.mark.parametrize("change", ["dropped", "repeated", "repeated later", "swapped"])
-def test_a_changed_order_of_deltas_is_noticed_or_harmless(path: Path, change: str) -> None:
+def test_a_changed_order_of_deltas_is_noticed_or_harmless(found: Recording, change: str) -> None:
     """Harmless: the book at the end is the same, as deep as its rule or its checksum proves it."""
-    found, session = sessions.lines(path)
+    session = sessions.lines(found)
     session = session[:SHORT]
     deltas = _delta_lines(found.exchange, session)
     depth = 10**9
@@ -197,8 +200,8 @@ def test_a_changed_order_of_deltas_is_noticed_or_harmless(path: Path, change: st
 
 
 @every_session
-def test_replaying_the_file_again_changes_no_book(path: Path) -> None:
-    found, session = sessions.lines(path)
+def test_replaying_the_file_again_changes_no_book(found: Recording) -> None:
+    session = sessions.lines(found)
     once = sessions.books(sessions.run(found.exchange, session).session)
 
     again = [{**entry, "conn": f"again {entry.get('conn')}"} for entry in session]
@@ -207,8 +210,8 @@ def test_replaying_the_file_again_changes_no_book(path: Path) -> None:
 
 
 @every_session
-def test_cutting_the_file_anywhere_and_starting_anew_gives_the_same_book(path: Path) -> None:
-    found, session = sessions.lines(path)
+def test_cutting_the_file_anywhere_and_starting_anew_gives_the_same_book(found: Recording) -> None:
+    session = sessions.lines(found)
     session = session[:SHORT]
     whole = list(recording.events(found.exchange, session))
     expected = sessions.books(sessions.feed(found.exchange, whole).session)
@@ -223,8 +226,8 @@ def test_cutting_the_file_anywhere_and_starting_anew_gives_the_same_book(path: P
 
 
 @every_session
-def test_a_session_dumped_and_loaded_anywhere_goes_on_the_same(path: Path) -> None:
-    found, session = sessions.lines(path)
+def test_a_session_dumped_and_loaded_anywhere_goes_on_the_same(found: Recording) -> None:
+    session = sessions.lines(found)
     whole = list(recording.events(found.exchange, session))
     chosen = set(random.Random(13).sample(range(len(whole)), min(8, len(whole))))
     straight, restored = Session(found.exchange), Session(found.exchange)
@@ -243,9 +246,9 @@ def test_a_session_dumped_and_loaded_anywhere_goes_on_the_same(path: Path) -> No
 
 
 @every_session
-def test_symbols_apart_give_what_they_give_together(path: Path) -> None:
+def test_symbols_apart_give_what_they_give_together(found: Recording) -> None:
     """So that any number of partitions gives the same records."""
-    found, session = sessions.lines(path)
+    session = sessions.lines(found)
     whole = list(recording.events(found.exchange, session))
     together = sessions.feed(found.exchange, whole)
     for symbol in together.session.symbols()[:4]:
@@ -277,8 +280,8 @@ def test_unknown_frames_are_reported(exchange: Exchange, payload: bytes) -> None
 
 
 @every_session
-def test_addresses_name_every_symbol_that_a_frame_has_records_of(path: Path) -> None:
-    found, session = sessions.lines(path)
+def test_addresses_name_every_symbol_that_a_frame_has_records_of(found: Recording) -> None:
+    session = sessions.lines(found)
     for entry in session:
         if entry["dir"] == "recv":
             payload = entry["raw"].encode()
@@ -288,8 +291,8 @@ def test_addresses_name_every_symbol_that_a_frame_has_records_of(path: Path) -> 
 
 
 @every_session
-def test_a_cut_or_garbled_frame_never_stops_the_feed(path: Path) -> None:
-    found, session = sessions.lines(path)
+def test_a_cut_or_garbled_frame_never_stops_the_feed(found: Recording) -> None:
+    session = sessions.lines(found)
     random_ = random.Random(17)
     garbled = []
     for entry in session[:400]:

@@ -35,10 +35,13 @@ def sessions() -> list[Any]:
     found = []
     for path in sorted(place.glob("*/session-*")):
         try:
-            recording.recognise(path)
+            parts = recording.recognise(path)
         except UnsupportedRecording:
             continue
-        found.append(pytest.param(path, id=f"{path.parent.name}-{path.name}"))
+        found += [
+            pytest.param(part, id=f"{part.exchange.name}-{path.parent.name}-{path.name}")
+            for part in parts
+        ]
     return found
 
 
@@ -60,9 +63,8 @@ def revive(found: recording.Recording, changelog: dict[bytes, bytes], log: list[
     return store
 
 
-@pytest.mark.parametrize("path", sessions())
-def test_death_changes_nothing_in_real_books(path: Path) -> None:
-    found = recording.recognise(path)
+@pytest.mark.parametrize("found", sessions())
+def test_death_changes_nothing_in_real_books(found: recording.Recording) -> None:
     log = [
         Message(f"raw.{found.exchange.name}", n, raw.symbol.encode(), avro.encode(raw), 0)
         for n, raw in enumerate(itertools.islice(recording.raw_events(found), EVENTS))

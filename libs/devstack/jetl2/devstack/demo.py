@@ -202,7 +202,7 @@ def _recordings() -> Path:
 
 def _expected(source: sources.Source) -> dict[str, verify.Expected]:
     if isinstance(source, player.Player):
-        return verify.recorded(_recordings() / source.dialect.recording)
+        return verify.recorded(_recordings() / source.dialect.recording, source.dialect.exchange)
     if isinstance(source, simulator.Simulator):
         return {
             symbol: verify.simulated(market.book(), market.samples.values())

@@ -75,12 +75,12 @@ def check(name: str, files: Sequence[Path], expected: Expected) -> Verdict:
     return Verdict(len(bids) + len(asks), equal, len(expected.samples) - equal)
 
 
-def recorded(path: Path) -> dict[str, Expected]:
+def recorded(path: Path, exchange: str) -> dict[str, Expected]:
     """Return what the books of a recorded session must be, by a rebuild that shares no code."""
     samples: dict[str, list[int]] = {}
     books: dict[str, reference.Book] = {}
     counts: dict[str, int] = {}
-    for instant in reference.instants(path):
+    for instant in reference.instants(path, exchange):
         symbol, book = instant.symbol, instant.book
         counts[symbol] = counts.get(symbol, 0) + 1
         books[symbol] = book

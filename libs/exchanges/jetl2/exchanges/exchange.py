@@ -9,7 +9,7 @@ import msgspec
 from jetl2.exchanges.errors import UNREADABLE, UnexpectedFrame
 from jetl2.orderbook.checksum import Checksum
 from jetl2.orderbook.sequence import Rule
-from jetl2.schemas.records import BookDelta, MarketRecord, Trade
+from jetl2.schemas.records import BookDelta, Liquidation, MarketRecord, Trade
 
 Frame = Any  # a decoded JSON document
 
@@ -29,6 +29,14 @@ class Address(NamedTuple):
     channel: str
 
 
+# Of a frame about the connection itself
+CONNECTION = Address("", "")
+
+
+# The channel of a frame that must be answered, see Keepalive
+PING = "ping"
+
+
 class Instrument(NamedTuple):
     """One listed instrument: the exchange's symbol, and what it is made of."""
 
@@ -39,6 +47,8 @@ class Instrument(NamedTuple):
     active: bool = True
     price_increment: str = ""
     size_increment: str = ""
+    # What one unit of size is of the base (or, of inverse contracts, of the quote); "" is one
+    contract_size: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +57,43 @@ class Book:
 
     symbol: str
     depth: int
+
+
+class Row(NamedTuple):
+    """One row of a book that is kept by row (or order) ids.
+
+    Args:
+        size: Of this row now; "0" removes the row.
+        price, bid: None where the message leaves them out: as the row had them.
+    """
+
+    id: int | str
+    size: str
+    price: str | None = None
+    bid: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BookRows:
+    """Said by `parse` where the exchange sends rows by id; the session makes levels of them.
+
+    A level's size is the sum of its rows. A row that changes or goes and was never known means
+    that something is missing.
+
+    Args:
+        book: Symbol, times and numbering of the BookDelta that comes of it; without levels.
+    """
+
+    book: BookDelta
+    rows: Sequence[Row]
+
+    @property
+    def symbol(self) -> str:
+        """Whose rows they are."""
+        return self.book.symbol
+
+
+Parsed = MarketRecord | Book | BookRows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,10 +115,37 @@ class RestSnapshot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Instruments:
-    """How to list what the exchange offers: REST URL and body -> instruments."""
+    """How to list what the exchange offers.
+
+    Args:
+        url: One URL, or several that list different kinds.
+        parse: Decoded body -> instruments; each body is given apart.
+        body: JSON to send by POST; "" is a GET.
+        volumes_url: Where the volume of the last 24 h is told of every symbol; "" where `url` is
+            the place itself, if `volumes` is given.
+        volumes: Decoded body -> symbol and volume, in one measure for all that are compared
+            (quote currency or USD where there is a choice); None: the exchange does not tell.
+    """
+
+    url: str | Sequence[str]
+    parse: Callable[[Frame], Iterable[Instrument]]
+    body: str = ""
+    volumes_url: str | Sequence[str] = ""
+    volumes: Callable[[Frame], Iterable[tuple[str, float]]] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """A call before each connection, where the exchange gives a token for it.
+
+    Args:
+        url: Asked by POST without a body.
+        parse: Decoded body -> URL of the websocket, the token in it. It is written nowhere: logs
+            and raw events name the URL without its query.
+    """
 
     url: str
-    parse: Callable[[Frame], Iterable[Instrument]]
+    parse: Callable[[Frame], str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,11 +155,13 @@ class Keepalive:
     Args:
         message: Sent as a text frame each `interval_s`; "" sends nothing.
         stale_s: No frame of any kind for this long means that the connection is dead.
+        answer: Frame that `classify` addresses to ("", PING) -> the text that must be sent back.
     """
 
     message: str = ""
     interval_s: float = 0
     stale_s: float = 30
+    answer: Callable[[bytes], str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +182,14 @@ class Limits:
     frame_bytes: int = 64 * 1024 * 1024
 
 
+Classify = Callable[[bytes], Sequence[Address]]
+
+
+def _no_frame(frame: object) -> Sequence[Any]:
+    message = f"expected to be asked with a connection, found {frame!r:.100}"
+    raise UnexpectedFrame(message)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exchange:
     """One exchange (or one of its markets) as the ingestor and the merger need to know it.
@@ -115,8 +199,13 @@ class Exchange:
             "-" for "_".
         docs: Page or sheet that the parsing follows, API version, and the date it was read.
         url: Public websocket.
+        route: (symbol, data type) -> websocket, where not all are at `url`; one of `url` and others
+            with the same protocol. Symbols and types of one URL share connections.
+        token: The call that tells the websocket's URL, in place of `url`.
         aliases: Other names under which recordings and people know it.
-        market: What is traded here, as recordings name it.
+        family: The name that it shares with others in recordings, told apart by `markets` and by
+            what their frames look like.
+        markets: What is traded here, as recordings name it: spot, linear, inverse, option.
         hosts: Further endpoints of the same protocol, "host" or "host/path": by them a recording
             finds its exchange.
         channels: Our data type -> the exchange's channel, for what this module can subscribe.
@@ -126,12 +215,16 @@ class Exchange:
         classify: raw payload -> addresses of the frame. Must be quick. Frames of the connection
             itself (acks, heartbeats, errors) have symbol "" unless they name one. Raises
             UnexpectedFrame when unreadable.
+        classifier: Makes the `classify` of one connection, in place of it, where frames name their
+            channel by a number that the connection's acknowledgements explain.
         parse: frame -> records (symbol, exchange_ts, numbering, content set; the rest is stamped by
-            the session), or Book; nothing for acks and heartbeats. Raises UnexpectedFrame.
+            the session), Book or BookRows; nothing for acks and heartbeats. Raises UnexpectedFrame.
+        parse_at: The same, in place of it, with the frame's address: with a `classifier`.
         decode: raw payload -> frame.
         rule: How deltas must follow each other.
         checksum: (book, record) -> the sum that the exchange must have sent; None where it has none.
         checksum_depth: Levels a side that the sum covers.
+        book_depth: Levels a side that the subscribed book holds at most; 0: all there are.
         depths: Depths that a book can be subscribed at, ascending, where we must cut it to that depth
             ourselves after each delta; empty where the exchange removes levels itself.
         connection_seq: frame -> number in the connection-wide counter; None where there is none.
@@ -143,17 +236,23 @@ class Exchange:
     docs: str
     url: str
     aliases: Sequence[str] = ()
-    market: str = "spot"
+    family: str = ""
+    markets: Sequence[str] = ("spot",)
     hosts: Sequence[str] = ()
+    route: Callable[[str, str], str] | None = None
+    token: Token | None = None
     channels: Mapping[str, str]
     subscribe: Callable[[Sequence[str], Sequence[str]], list[str]]
     resubscribe: Callable[[str], list[str]] | None = None
-    classify: Callable[[bytes], Sequence[Address]]
-    parse: Callable[[Frame], Iterable[MarketRecord | Book]]
+    classify: Classify = _no_frame
+    classifier: Callable[[], Classify] | None = None
+    parse: Callable[[Frame], Iterable[Parsed]] = _no_frame
+    parse_at: Callable[[Frame, Address], Iterable[Parsed]] | None = None
     decode: Callable[[bytes], Frame] = decode_json
     rule: Rule
     checksum: Checksum | None = None
     checksum_depth: int = 0
+    book_depth: int = 0
     depths: Sequence[int] = ()
     connection_seq: Callable[[Frame], int | None] | None = None
     snapshot: RestSnapshot | None = None
@@ -163,16 +262,28 @@ class Exchange:
     since: str = ""
     until: str = ""
 
+    def new_classifier(self) -> Classify:
+        """Return what classifies the frames of one connection, from its first on."""
+        return self.classifier() if self.classifier else self.classify
 
-def read(exchange: Exchange, payload: bytes) -> tuple[Frame, list[MarketRecord | Book]]:
+
+def read(
+    exchange: Exchange, payload: bytes, address: Address = CONNECTION
+) -> tuple[Frame, list[Parsed]]:
     """Return a frame and its records, each of them fit to be encoded.
+
+    Args:
+        address: As `classify` gave it.
 
     Raises:
         UnexpectedFrame: The payload cannot be read, for whatever reason.
     """
     try:
         frame = exchange.decode(payload)
-        found = list(exchange.parse(frame))
+        if exchange.parse_at is None:
+            found = list(exchange.parse(frame))
+        else:
+            found = list(exchange.parse_at(frame, address))
         for record in found:
             check(record)
     except UNREADABLE as error:
@@ -181,12 +292,14 @@ def read(exchange: Exchange, payload: bytes) -> tuple[Frame, list[MarketRecord |
     return frame, found
 
 
-def check(record: MarketRecord | Book) -> None:
+def check(record: Parsed) -> None:
     """Refuse what JSON may hold in place of a number or a text, and numbers beyond 64 bits.
 
     Raises:
         UnexpectedFrame: Says what was found.
     """
+    if isinstance(record, BookRows):
+        record = record.book
     if isinstance(record, Book):
         numbers: tuple[object, ...] = (record.depth,)
     else:
@@ -197,7 +310,7 @@ def check(record: MarketRecord | Book) -> None:
         if type(number) is not int or not -_INT64 <= number < _INT64:
             message = f"expected a whole number of 64 bits, found {number!r:.100}"
             raise UnexpectedFrame(message)
-    text = record.trade_id if isinstance(record, Trade) else ""
+    text = record.trade_id if isinstance(record, Trade | Liquidation) else ""
     if type(record.symbol) is not str or type(text) is not str:
         message = f"expected texts, found the symbol {record.symbol!r:.100}, id {text!r:.100}"
         raise UnexpectedFrame(message)

@@ -7,16 +7,17 @@ recorder kept none by the header's names and the first frames.
 
 import base64
 import gzip
+import itertools
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from jetl2.exchanges import adapters
-from jetl2.exchanges.errors import UnexpectedFrame, UnsupportedRecording
-from jetl2.exchanges.exchange import Exchange, read
+from jetl2.exchanges.errors import UNREADABLE, UnexpectedFrame, UnsupportedRecording
+from jetl2.exchanges.exchange import CONNECTION, Address, Classify, Exchange, read
 from jetl2.schemas import records
 from jetl2.schemas.records import RawEvent
 
@@ -32,16 +33,24 @@ class Recording:
 
     Args:
         name: As its header says, else its file's name.
+        connections: What of the file is of this exchange; None: all of it.
     """
 
     path: Path
     name: str
     exchange: Exchange
     header: Entry
+    connections: frozenset[str] | None = None
+
+    def lines(self) -> Iterator[Entry]:
+        """Yield what is of this exchange, without the header."""
+        for entry in itertools.islice(entries(self.path), 1, None):
+            if self.connections is None or connection_of(entry) in self.connections:
+                yield entry
 
 
-def recognise(path: Path) -> Recording:
-    """Return what a file holds.
+def recognise(path: Path) -> list[Recording]:
+    """Return what a file holds, for each exchange that speaks in it.
 
     Raises:
         UnsupportedRecording: No session, or in a protocol that no module here speaks; says which.
@@ -52,13 +61,20 @@ def recognise(path: Path) -> Recording:
         message = f"{path}: expected a header with t = session in its first line"
         raise UnsupportedRecording(message)
     name = str(header.get("name") or path.name.partition(".")[0])
-    exchange = _by_url(path, header) or _by_header(path, header)
-    return Recording(path, name, exchange, header)
+    by_url = _by_url(path, header)
+    if not by_url:
+        return [Recording(path, name, _by_header(path, header), header)]
+    if len(by_url) == 1:
+        return [Recording(path, name, exchange, header) for exchange, _ in by_url]
+    return [
+        Recording(path, f"{name}/{exchange.name}", exchange, header, frozenset(connections))
+        for exchange, connections in by_url
+    ]
 
 
 def raw_events(recording: Recording) -> Iterator[RawEvent]:
     """Yield everything received, in recorded order, once for each symbol it is about."""
-    return events(recording.exchange, entries(recording.path), _first_exchange_ts(recording))
+    return events(recording.exchange, recording.lines(), _first_exchange_ts(recording))
 
 
 def events(exchange: Exchange, session: Iterable[Entry], start_ts: int = 0) -> Iterator[RawEvent]:
@@ -74,8 +90,9 @@ def events(exchange: Exchange, session: Iterable[Entry], start_ts: int = 0) -> I
     counters: dict[str, int] = {}
     opened: dict[tuple[str, str], str] = {}
     urls: dict[str, str] = {}
+    classifiers: dict[str, Classify] = {}
     for entry in session:
-        what, connection = entry.get("dir"), str(entry.get("conn") or "0")
+        what, connection = entry.get("dir"), connection_of(entry)
         if what == "connect":
             urls[connection] = entry.get("url", "")
         elif what == "sent":
@@ -85,9 +102,11 @@ def events(exchange: Exchange, session: Iterable[Entry], start_ts: int = 0) -> I
             payload = _bytes(entry)
             counter = counters.get(connection, 0)
             local_ts = clock.at(entry, lambda p=payload: _exchange_ts(exchange, p))
-            found = addresses(exchange, payload)
+            if connection not in classifiers:
+                classifiers[connection] = exchange.new_classifier()
+            found = _addresses(classifiers[connection], payload)
             counters[connection] = counter + bool(found)
-            for symbol, channel in found or [("", "")]:
+            for symbol, channel in found or [CONNECTION]:
                 if symbol and (connection, symbol) not in opened:
                     opened[connection, symbol] = connection
                     url = urls.get(connection, "").encode()
@@ -112,15 +131,20 @@ def events(exchange: Exchange, session: Iterable[Entry], start_ts: int = 0) -> I
 
 def messages(recording: Recording) -> int:
     """Return how many messages were received, by websocket or by REST."""
-    return sum(entry.get("dir") in ("recv", "http") for entry in entries(recording.path))
+    return sum(entry.get("dir") in ("recv", "http") for entry in recording.lines())
 
 
-def addresses(exchange: Exchange, payload: bytes) -> list[tuple[str, str]]:
-    """Return (symbol, channel) of a frame; nothing for one that cannot be read."""
+def connection_of(entry: Entry) -> str:
+    """Return the connection that a line is of; "0" where the recording names none."""
+    return str(entry.get("conn") or "0")
+
+
+def _addresses(classify: Classify, payload: bytes) -> Sequence[Address]:
+    """Return nothing for a frame that cannot be read."""
     try:
-        return [(a.symbol, a.channel) for a in exchange.classify(payload)]
-    except UnexpectedFrame:
-        return []
+        return classify(payload)
+    except UNREADABLE:
+        return ()
 
 
 def ns_from_seconds(text: str) -> int:
@@ -191,19 +215,29 @@ def _event(
     )
 
 
-def _by_url(path: Path, header: Entry) -> Exchange | None:
-    """Return the exchange of the first URL connected to; None when the session kept none."""
-    url = next((e["url"] for e in entries(path) if e.get("dir") == "connect"), None)
-    if not url:
-        return None
-    found = endpoint_of(url)
-    if found:
-        return found
-    message = (
-        f"{path}: connected to {url.partition('?')[0]} ({header.get('api', 'API not named')}), "
-        f"a protocol of none of the exchanges here: {', '.join(adapters.load())}"
-    )
-    raise UnsupportedRecording(message)
+def _by_url(path: Path, header: Entry) -> list[tuple[Exchange, set[str]]]:
+    """Return the exchanges of the URLs connected to; none when the session kept no URL.
+
+    Raises:
+        UnsupportedRecording: There are URLs, none of them of an exchange here.
+    """
+    found: dict[str, tuple[Exchange, set[str]]] = {}
+    unknown = ""
+    for entry in entries(path):
+        if entry.get("dir") == "connect" and (url := entry.get("url")):
+            exchange = endpoint_of(url)
+            if exchange is None:
+                unknown = unknown or url
+            else:
+                found.setdefault(exchange.name, (exchange, set()))[1].add(connection_of(entry))
+    if unknown and not found:
+        message = (
+            f"{path}: connected to {unknown.partition('?')[0]} "
+            f"({header.get('api', 'API not named')}), "
+            f"a protocol of none of the exchanges here: {', '.join(adapters.load())}"
+        )
+        raise UnsupportedRecording(message)
+    return list(found.values())
 
 
 def endpoint_of(url: str) -> Exchange | None:
@@ -221,17 +255,24 @@ def endpoint_of(url: str) -> Exchange | None:
 def _by_header(path: Path, header: Entry) -> Exchange:
     name, market = header.get("exchange", ""), header.get("market", "")
     api = f"{name} {market}, {header.get('api', 'API not named')}"
-    for exchange in adapters.load().values():
-        if name in (exchange.name, *exchange.aliases) and market in (exchange.market, "mixed"):
-            frames = [_bytes(e) for e in _first_frames(path)]
-            if any(_readable(exchange, frame) for frame in frames):
-                return exchange
-            message = (
-                f"{path}: recorded as {api}, but none of its first {len(frames)} frames is one of "
-                f"{exchange.name} ({exchange.docs.partition(' ')[0]}): another or a retired API"
-            )
-            raise UnsupportedRecording(message)
-    message = f"{path}: recorded as {api}: expected one of {', '.join(adapters.load())}"
+    candidates = [
+        exchange
+        for exchange in adapters.load().values()
+        if name in (exchange.name, exchange.family, *exchange.aliases)
+        and market in (*exchange.markets, "mixed")
+    ]
+    if not candidates:
+        message = f"{path}: recorded as {api}: expected one of {', '.join(adapters.load())}"
+        raise UnsupportedRecording(message)
+    frames = [_bytes(e) for e in _first_frames(path)]
+    for exchange in candidates:
+        if _speaks(exchange, frames):
+            return exchange
+    names = ", ".join(f"{e.name} ({e.docs.partition(' ')[0]})" for e in candidates)
+    message = (
+        f"{path}: recorded as {api}, but none of its first {len(frames)} frames is one of "
+        f"{names}: another or a retired API"
+    )
     raise UnsupportedRecording(message)
 
 
@@ -245,11 +286,16 @@ def _first_frames(path: Path) -> Iterator[Entry]:
                 return
 
 
-def _readable(exchange: Exchange, payload: bytes) -> bool:
-    try:
-        return bool(read(exchange, payload)[1])
-    except UnexpectedFrame:
-        return False
+def _speaks(exchange: Exchange, frames: Iterable[bytes]) -> bool:
+    """Whether any frame gives records."""
+    classify = exchange.new_classifier()
+    for payload in frames:
+        try:
+            if any(read(exchange, payload, address)[1] for address in classify(payload)):
+                return True
+        except UNREADABLE:
+            continue
+    return False
 
 
 def _exchange_ts(exchange: Exchange, payload: bytes) -> int:
@@ -262,7 +308,7 @@ def _exchange_ts(exchange: Exchange, payload: bytes) -> int:
 
 def _first_exchange_ts(recording: Recording) -> int:
     """Return the first time that an exchange gives, where the session starts without our own."""
-    for entry in entries(recording.path):
+    for entry in recording.lines():
         if entry.get("ts") is not None:
             return 0
         if entry.get("dir") == "recv":

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from jetl2.exchanges import recording
-from jetl2.exchanges.recording import Recording
+from jetl2.exchanges.recording import Recording, recognise
 from jetl2.exchanges.session import Session
 from jetl2.schemas.decimals import render
 from jetl2.schemas.records import (
@@ -100,10 +100,10 @@ class Replay:
         }
 
 
-def replay(path: Path) -> Replay:
-    """Return the replay of a session's file.
+def replay(path: Path) -> list[Replay]:
+    """Return the replay of a session's file, for each exchange that speaks in it.
 
     Raises:
         UnsupportedRecording: No session, or in a protocol that no module here speaks.
     """
-    return Replay(recording.recognise(path))
+    return [Replay(recording) for recording in recognise(path)]

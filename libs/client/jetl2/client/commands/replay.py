@@ -41,7 +41,9 @@ def replay(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Folder for CSV files; none: no files.")
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print an object per session.")] = False,  # noqa: FBT002
+    json: Annotated[
+        bool, typer.Option("--json", help="Print an object per exchange of a session.")
+    ] = False,  # noqa: FBT002
 ) -> None:
     """Merge recorded sessions as the platform does, and write the same CSV files.
 
@@ -59,19 +61,18 @@ def replay(
     rows = []
     for path in files:
         try:
-            played = open_replay(path)
-            count = _play(played, out, taken)
-            summary = played.summary()
+            for played in open_replay(path):
+                count = _play(played, out, taken)
+                summary = played.summary()
+                if json:
+                    output.document(summary)
+                    sys.stdout.flush()
+                else:
+                    rows.append(_row(summary, count))
         except (ExchangeError, FormatError, OSError, EOFError, ValueError, zlib.error) as error:
             refused += 1
             text = " ".join(str(error).split())
             output.note(text if text.startswith(str(path)) else f"{path}: {text}")
-            continue
-        if json:
-            output.document(summary)
-            sys.stdout.flush()
-        else:
-            rows.append(_row(summary, count))
     if rows:
         output.table(_COLUMNS, rows)
     if refused:
