@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 PYTHON := .cache/env/dev/bin/python
 
-.PHONY: help demo test check fmt package pins release clean env
+.PHONY: help demo test check fmt docs package pins release clean env
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; do printf '  make %-9s %s\n' "$$name" "$$what"; done
@@ -18,6 +18,9 @@ check: ## run the static checks: style, types, dependency rules, infrastructure
 
 fmt: ## format the sources
 	@build-support/env.sh dev && .cache/env/dev/bin/ruff format --quiet . && .cache/env/dev/bin/ruff check --fix-only --quiet . && { ! command -v terraform >/dev/null || terraform fmt -recursive infra/terraform; }
+
+docs: ## make docs/exchanges.md of what the exchanges' modules declare
+	@build-support/env.sh dev && $(PYTHON) build-support/exchange_table.py
 
 package: ## build the wheel and sdist of each package, the PEX of each service and job, into dist/
 	@./pants package ::

@@ -89,6 +89,9 @@ def _checks() -> Iterator[Check]:
         name="ruff format",
         argv=[str(BIN / "ruff"), "format", "--no-cache", "--check", "--quiet", "."],
     )
+    yield Check(
+        name="docs/exchanges.md", argv=[python, "build-support/exchange_table.py", "--check"]
+    )
     yield from _terraform()
     yield from _mypy()
     # Computing dependencies applies the rules between packages
