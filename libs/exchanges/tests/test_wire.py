@@ -70,3 +70,24 @@ def test_a_size_of_zero_is_an_empty_side() -> None:
     record = wire.ticker(("0", "0"), ("0.0", "0.00"), symbol="S")
 
     assert [record.bid_price, record.bid_size, record.ask_price, record.ask_size] == [None] * 4
+
+
+@pytest.mark.parametrize(
+    "number,text",
+    [
+        (None, ""),
+        ("", ""),
+        (5, "5"),
+        ("0.10", "0.10"),
+        ("2.2e3", "2200"),
+        ("-1.5E-7", "-0.00000015"),
+    ],
+)
+def test_a_number_becomes_plain_text(number: int | str | None, text: str) -> None:
+    assert wire.plain(number) == text
+
+
+@pytest.mark.parametrize("number", ["none", "NaN", "Infinity", "1e9999999"])
+def test_what_is_no_number_becomes_no_text(number: str) -> None:
+    with pytest.raises(DecimalError):
+        wire.plain(number)

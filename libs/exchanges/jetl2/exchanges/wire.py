@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
@@ -14,6 +15,9 @@ MICROSECOND = 1_000
 
 # Of an epoch time: below it is in milliseconds (until the year 5138), from it on in microseconds
 _MICROSECONDS_FROM = 10**14
+
+# Before or behind the point: more is no quantity of anything
+_DIGITS = 40
 
 
 def mantissas(texts: Sequence[str]) -> tuple[list[int], int]:
@@ -107,3 +111,22 @@ def ns_from_iso(text: str) -> int:
 @lru_cache(maxsize=64)
 def _ns_from_second(text: str) -> int:
     return int(datetime.fromisoformat(text + "+00:00").timestamp()) * SECOND
+
+
+def plain(number: int | str | None) -> str:
+    """Return a number as plain decimal text, every digit kept; "" for null or what is not there.
+
+    Raises:
+        DecimalError: It is no number that a price or a rate can be.
+    """
+    if number is None or number == "":
+        return ""
+    text = str(number)
+    try:
+        value = Decimal(text)
+    except ArithmeticError:
+        value = Decimal("NaN")
+    if not value.is_finite() or abs(value.adjusted()) > _DIGITS:
+        message = f"{text!r:.100} is not a decimal number"
+        raise decimals.DecimalError(message)
+    return f"{value:f}" if "e" in text or "E" in text else text
