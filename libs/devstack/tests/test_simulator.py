@@ -22,8 +22,8 @@ NAMES = sorted(dialects.load())
 Sides = tuple[dict[Decimal, Decimal], dict[Decimal, Decimal]]
 
 
-def test_every_exchange_has_a_dialect() -> None:
-    assert sorted(adapters.load()) == NAMES
+def test_each_dialect_is_of_an_exchange_that_we_read() -> None:
+    assert set(NAMES) <= set(adapters.load())
 
 
 @pytest.mark.parametrize("name", NAMES)

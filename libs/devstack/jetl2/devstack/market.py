@@ -4,6 +4,7 @@ Prices and sizes are integers (ticks and lots); text appears only at the edge. T
 crossed, and each event has a millisecond of its own, so that an event can be found by its time.
 """
 
+import copy
 import random
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -88,6 +89,15 @@ class Market:
             self.asks[ask] = self._size()
             bid -= self._random.randint(1, 4)
             ask += self._random.randint(1, 4)
+        self._opening = (dict(self.bids), dict(self.asks), self.update_id)
+
+    def before(self) -> "Market":
+        """Return the market as it was before any event, to look at: no delta goes on from there."""
+        old = copy.copy(self)
+        bids, asks, number = self._opening
+        # One less: even the first event does not follow
+        old.bids, old.asks, old.update_id, old.ts = dict(bids), dict(asks), number - 1, 0
+        return old
 
     def step(self, now: int) -> Event:
         """Change the book once; `now` (ns) gives the event's time unless that is taken."""

@@ -9,7 +9,7 @@ import base64
 import gzip
 import json
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -107,10 +107,13 @@ class Player:
         self.connections_made += 1
         asked = asyncio.Event()
         playing = asyncio.create_task(self._play(socket, asked))
+        # The recording holds the answers to all other messages
+        feed = self.dialect.connect(socket.request.path if socket.request else "/", {}, 1)
         try:
             async for text in socket:
-                if text == "ping":
-                    await socket.send("pong")
+                if isinstance(text, str) and self.dialect.care.is_ping(text):
+                    for frame in feed.receive(text):
+                        await socket.send(frame.text)
                     continue
                 self._asked_at = time.monotonic()
                 asked.set()
@@ -120,12 +123,17 @@ class Player:
             playing.cancel()
             await asyncio.gather(playing, return_exceptions=True)
 
-    def answer(self, path: str, query: Mapping[str, str]) -> bytes | None:
-        """Answer REST: the list of instruments, else the recorded snapshot of the symbol."""
-        document = self.dialect.instruments(path, self.symbols)
+    def answer(self, asked: server.Asked) -> server.Answer | None:
+        """Answer REST: instruments, the token, else the recorded snapshot of the symbol."""
+        if asked.upgrade:
+            return None
+        document = self.dialect.instruments(asked.path, self.symbols)
+        if document is None:
+            document = self.dialect.token(asked.path, self.endpoints["ws"])
         if document is not None:
-            return dumps(document).encode()
-        return self.recording.bodies.get(query.get("symbol", ""))
+            return server.Answer(dumps(document).encode())
+        body = self.recording.bodies.get(asked.query.get("symbol", ""))
+        return None if body is None else server.Answer(body)
 
     async def _play(self, socket: ServerConnection, asked: asyncio.Event) -> None:
         await asked.wait()

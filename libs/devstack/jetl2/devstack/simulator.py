@@ -5,22 +5,34 @@ path (`/_control/...`) reads the truth and asks for misbehaviour from another pr
 """
 
 import asyncio
+import json
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
+from http import HTTPStatus
 
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
 from jetl2.devstack import dialects, faults, server
-from jetl2.devstack.dialect import BOOK, Dialect, Feed, Frame
+from jetl2.devstack.dialect import BOOK, Care, Dialect, Feed, Frame
 from jetl2.devstack.market import Levels, Market
 from jetl2.devstack.wire import dumps
 
 _CONTROL = "/_control/"
 _DAMAGE = {faults.CORRUPT: faults.damaged, faults.TAMPER: faults.tampered}
 _COPIES = {faults.DROP: 0, faults.DUPLICATE: 2}
+_STATUS = {
+    faults.CONNECT_429: HTTPStatus.TOO_MANY_REQUESTS,
+    faults.CONNECT_503: HTTPStatus.SERVICE_UNAVAILABLE,
+    faults.EXPIRED_TOKEN: HTTPStatus.UNAUTHORIZED,
+    faults.REFUSED_TOKEN: HTTPStatus.UNAUTHORIZED,
+    faults.REST_429: HTTPStatus.TOO_MANY_REQUESTS,
+    faults.REST_418: HTTPStatus.IM_A_TEAPOT,
+}
+# Why a connection was cut
+NO_PING, NO_PONG, TOO_OLD = "no ping", "no pong", "too old"
 
 
 class Connection:
@@ -30,11 +42,43 @@ class Connection:
         """Take a new connection."""
         self.feed = feed
         self.socket = socket
-        self.queue: asyncio.Queue[str | None] = asyncio.Queue()
+        self.queue: asyncio.Queue[str | bytes] = asyncio.Queue()
         # Reordered frames by symbol, to follow the next one of that symbol
-        self.held: dict[str, list[str]] = {}
+        self.held: dict[str, list[str | bytes]] = {}
         self.silent = False
         self.told = set[str]()  # symbols whose snapshot was sent
+        now = time.monotonic()
+        self.opened_s = self.client_pinged_s = self.we_pinged_s = now
+        self.unanswered_s = 0.0  # since when our ping is; 0: it is answered
+
+    def heard(self, care: Care, text: str) -> None:
+        """Take note of a message of the client."""
+        if care.is_ping(text):
+            self.client_pinged_s = time.monotonic()
+        if care.is_pong(text):
+            self.unanswered_s = 0
+
+    def overdue(self, care: Care) -> Iterator[str]:
+        """Yield why it is to be cut."""
+        now = time.monotonic()
+        if care.ping_within_s and now - self.client_pinged_s > care.ping_within_s:
+            yield NO_PING
+        if (
+            care.pong_within_s
+            and self.unanswered_s
+            and now - self.unanswered_s > care.pong_within_s
+        ):
+            yield NO_PONG
+        if care.lifetime_s and now - self.opened_s > care.lifetime_s:
+            yield TOO_OLD
+
+    def ping(self, care: Care) -> Iterator[Frame]:
+        """Yield our ping when it is due."""
+        now = time.monotonic()
+        if care.ping is not None and now - self.we_pinged_s >= care.ping_every_s:
+            self.we_pinged_s = now
+            self.unanswered_s = self.unanswered_s or now
+            yield care.ping(time.time_ns())
 
 
 class Simulator:
@@ -48,18 +92,22 @@ class Simulator:
         events: int = 1000,
         events_per_second: float = 40,
         misbehaviour: faults.Faults | None = None,
+        care: Care | None = None,
     ) -> None:
         """Open the market; it moves when the first client has subscribed.
 
         Args:
             events: Market events in all, over all symbols; then the truth stands still.
+            care: In place of the dialect's own, for tests that cannot wait so long.
         """
         self.dialect = dialect
         self.exchange = dialect.exchange
         self.markets = {item.symbol: Market(item, seed) for item in dialect.listings}
         self.symbols = list(self.markets)
         self.faults = misbehaviour or faults.Faults(seed)
+        self.care = care or dialect.care
         self.sent: Counter[str] = Counter()
+        self.cuts: Counter[str] = Counter()
         self.connections_made = 0
         self.port = 0
         self._events = events
@@ -116,31 +164,61 @@ class Simulator:
         feed = self.dialect.connect(path, self.markets, self.connections_made)
         connection = Connection(feed, socket)
         self._open.append(connection)
-        writer = asyncio.create_task(self._write(connection))
+        parts = [
+            asyncio.create_task(self._write(connection)),
+            asyncio.create_task(self._watch(connection)),
+        ]
         try:
             for frame in feed.greet():
                 self._send(connection, frame)
-            async for text in socket:
-                for frame in feed.receive(text if isinstance(text, str) else text.decode()):
-                    self._send(connection, frame)
+            async for message in socket:
+                self._receive(connection, message if isinstance(message, str) else message.decode())
                 self._subscribed.set()
         except ConnectionClosed:
             pass
         finally:
             if connection in self._open:
                 self._open.remove(connection)
-            writer.cancel()
-            with suppress(asyncio.CancelledError):
-                await writer
+            for part in parts:
+                part.cancel()
+            await asyncio.gather(*parts, return_exceptions=True)
 
-    def answer(self, path: str, query: Mapping[str, str]) -> bytes | None:
-        """Answer REST: the exchange's own paths, and the control path."""
+    def answer(self, asked: server.Asked) -> server.Answer | None:
+        """Answer HTTP: the exchange's own paths, the control path, and who may open a websocket."""
+        if asked.upgrade:
+            return self._refusal(self.faults.at(faults.CONNECT))
+        path, query = asked.path, asked.query
         if path.startswith(_CONTROL):
-            return dumps(self._control(path.removeprefix(_CONTROL), query)).encode()
+            return _json(self._control(path.removeprefix(_CONTROL), query))
+        query = {**query, **_members(asked.body)}
+        symbol = next((s for s in self.symbols if s in query.values()), "")
+        if kind := self.faults.at(faults.REST, symbol):
+            return self._refusal(kind)
         document = self.dialect.instruments(path, self.symbols)
+        if document is not None:
+            return _json(document)
+        document = self.dialect.token(path, self.endpoints["ws"])
+        if document is not None:
+            return self._refusal(self.faults.at(faults.TOKEN)) or _json(document)
+        return self._snapshot(path, query, symbol)
+
+    def _snapshot(self, path: str, query: Mapping[str, str], symbol: str) -> server.Answer | None:
+        document = self.dialect.rest(path, query, self.markets)
         if document is None:
-            document = self.dialect.rest(path, query, self.markets)
-        return None if document is None else dumps(document).encode()
+            return None
+        kind = self.faults.at(faults.SNAPSHOT, symbol)
+        if kind == faults.STALE_SNAPSHOT:
+            old = {symbol: market.before() for symbol, market in self.markets.items()}
+            document = self.dialect.rest(path, query, old)
+        return _json(document, self.faults.late_s if kind == faults.LATE_SNAPSHOT else 0)
+
+    def _refusal(self, kind: str) -> server.Answer | None:
+        if not kind:
+            return None
+        body = dumps({"error": kind}).encode()
+        status = _STATUS[kind]
+        wait = {"Retry-After": f"{self.faults.retry_after_s:g}"}
+        return server.Answer(body, status, {} if status == HTTPStatus.UNAUTHORIZED else wait)
 
     def _control(self, what: str, query: Mapping[str, str]) -> object:
         if what == "fault":
@@ -150,7 +228,16 @@ class Simulator:
             bids, asks = self.book(query["symbol"])
             return {"bids": bids, "asks": asks}
         done, total = self.progress()
-        return {"events": done, "of": total, "sent": dict(self.sent), "faults": self.faults.done}
+        counted = {"sent": dict(self.sent), "cuts": dict(self.cuts)}
+        return {"events": done, "of": total, "faults": self.faults.done, **counted}
+
+    def _receive(self, connection: Connection, text: str) -> None:
+        connection.heard(self.care, text)
+        refusal = self.dialect.refuse(text)
+        if refusal is None or not self.faults.at(faults.SUBSCRIPTION):
+            refusal = connection.feed.receive(text)
+        for frame in refusal:
+            self._send(connection, frame)
 
     def _send(self, connection: Connection, frame: Frame) -> None:
         kind = ""
@@ -167,7 +254,7 @@ class Simulator:
             connection.silent = True
         if connection.silent or kind == faults.DISCONNECT:
             return
-        text = _DAMAGE.get(kind, str)(frame.text)
+        text = _DAMAGE[kind](frame.text) if kind in _DAMAGE else frame.text
         if kind == faults.REORDER:
             connection.held.setdefault(frame.symbol, []).append(text)
             return
@@ -177,14 +264,45 @@ class Simulator:
             for held in connection.held.pop(frame.symbol, ()):
                 self._put(connection, held, BOOK)
 
-    def _put(self, connection: Connection, text: str, kind: str) -> None:
+    def _put(self, connection: Connection, text: str | bytes, kind: str) -> None:
         connection.queue.put_nowait(text)
         self.sent[kind] += 1
 
     async def _write(self, connection: Connection) -> None:
         with suppress(ConnectionClosed):
-            while (text := await connection.queue.get()) is not None:
-                await connection.socket.send(text)
+            while True:
+                await connection.socket.send(await connection.queue.get())
+
+    async def _watch(self, connection: Connection) -> None:
+        """Ping, and cut who does not do its part."""
+        care = self.care
+        times = (care.ping_within_s, care.ping_every_s, care.pong_within_s, care.lifetime_s)
+        tick_s = min((s / 4 for s in times if s), default=0)
+        while tick_s:
+            await asyncio.sleep(min(tick_s, 1))
+            if connection.silent:
+                continue
+            for reason in connection.overdue(care):
+                self.cuts[reason] += 1
+                await connection.socket.close(1008, reason)
+                return
+            for frame in connection.ping(care):
+                self._send(connection, frame)
+
+
+def _json(document: object, delay_s: float = 0) -> server.Answer:
+    return server.Answer(dumps(document).encode(), delay_s=delay_s)
+
+
+def _members(body: bytes) -> dict[str, str]:
+    """Return the members of a JSON body that are texts or numbers, as text."""
+    try:
+        document = json.loads(body)
+    except ValueError:
+        return {}
+    if not isinstance(document, dict):
+        return {}
+    return {name: str(value) for name, value in document.items() if isinstance(value, str | int)}
 
 
 @asynccontextmanager

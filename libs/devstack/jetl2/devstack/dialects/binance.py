@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from jetl2.devstack.dialect import BOOK, TICKER, TRADE, Dialect, Frame
+from jetl2.devstack.dialect import BOOK, TICKER, TRADE, Care, Dialect, Frame
 from jetl2.devstack.market import Event, Listing, Market
 from jetl2.devstack.wire import dumps, increment, levels, ms
 
@@ -110,6 +110,15 @@ def _instrument(symbol: str, listing: Listing | None) -> dict[str, Any]:
     }
 
 
+def refuse(text: str) -> list[Frame] | None:
+    """Refuse a subscription."""
+    request = json.loads(text)
+    if request["method"] != "SUBSCRIBE":
+        return None
+    error = {"code": 3, "msg": "Too many requests"}
+    return [Frame(dumps({"error": error, "id": request.get("id")}))]
+
+
 LISTINGS = (
     Listing("BTCUSDT", "BTC", "USDT", 2, 5, 6_500_000),
     Listing("ETHUSDT", "ETH", "USDT", 2, 4, 191_000),
@@ -122,4 +131,6 @@ DIALECT = Dialect(
     connect=BinanceFeed,
     rest=rest,
     instruments=instruments,
+    care=Care(lifetime_s=24 * 60 * 60),
+    refuse=refuse,
 )

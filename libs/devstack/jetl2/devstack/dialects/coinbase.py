@@ -144,6 +144,13 @@ def instruments(path: str, symbols: Sequence[str]) -> Any:
     return {"products": products, "num_products": len(products)}
 
 
+def refuse(text: str) -> list[Frame] | None:
+    """Refuse a subscription; the exchange's errors are not counted."""
+    if json.loads(text)["type"] != "subscribe":
+        return None
+    return [Frame(dumps({"type": "error", "message": "rate limit exceeded"}))]
+
+
 LISTINGS = (
     Listing("BTC-USD", "BTC", "USD", 2, 8, 6_500_000),
     Listing("ETH-USD", "ETH", "USD", 2, 8, 191_000),
@@ -155,4 +162,5 @@ DIALECT = Dialect(
     listings=LISTINGS,
     connect=CoinbaseFeed,
     instruments=instruments,
+    refuse=refuse,
 )

@@ -5,7 +5,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jetl2.devstack.dialect import BOOK, TICKER, TRADE, Dialect, Frame
+from jetl2.devstack.dialect import BOOK, TICKER, TRADE, Care, Dialect, Frame
 from jetl2.devstack.market import Event, Listing, Market
 from jetl2.devstack.wire import dumps, increment, iso
 
@@ -168,6 +168,15 @@ def instruments(path: str, symbols: Sequence[str]) -> Any:
     return {"error": [], "result": result}
 
 
+def refuse(text: str) -> list[Frame] | None:
+    """Refuse the subscription of each symbol."""
+    request = json.loads(text)
+    if request["method"] != "subscribe":
+        return None
+    answer = {"method": "subscribe", "success": False, "error": "Exceeded msg rate"}
+    return [Frame(dumps(answer | {"symbol": s})) for s in request["params"].get("symbol", ())]
+
+
 LISTINGS = (
     Listing("BTC/USD", "BTC", "USD", 1, 8, 650_000),
     Listing("ETH/USD", "ETH", "USD", 2, 8, 191_000),
@@ -179,4 +188,6 @@ DIALECT = Dialect(
     listings=LISTINGS,
     connect=KrakenFeed,
     instruments=instruments,
+    care=Care(is_ping=lambda text: json.loads(text)["method"] == "ping"),
+    refuse=refuse,
 )

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jetl2.devstack.dialect import BOOK, TICKER, TRADE, Dialect, Frame
+from jetl2.devstack.dialect import BOOK, TICKER, TRADE, Care, Dialect, Frame
 from jetl2.devstack.market import Event, Listing, Market
 from jetl2.devstack.wire import dumps, increment, levels, ms
 
@@ -137,6 +137,14 @@ def instruments(path: str, symbols: Sequence[str]) -> Any:
     return {"code": "0", "msg": "", "data": data}
 
 
+def refuse(text: str) -> list[Frame] | None:
+    """Refuse a subscription as the exchange does when its service is busy."""
+    if text == "ping":
+        return None
+    answer = {"event": "error", "code": "63999", "msg": "Internal system error"}
+    return [Frame(dumps(answer))]
+
+
 LISTINGS = (
     Listing("BTC-USDT", "BTC", "USDT", 1, 8, 650_000),
     Listing("ETH-USDT", "ETH", "USDT", 2, 6, 191_000),
@@ -148,4 +156,6 @@ DIALECT = Dialect(
     listings=LISTINGS,
     connect=OkexFeed,
     instruments=instruments,
+    care=Care(is_ping=lambda text: text == "ping", ping_within_s=30),
+    refuse=refuse,
 )
