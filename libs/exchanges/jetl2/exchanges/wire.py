@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from jetl2.schemas import decimals
-from jetl2.schemas.records import BookDelta, BookTicker, Trade
+from jetl2.schemas.records import BookDelta, BookTicker, Liquidation, Trade
 
 SECOND = 1_000_000_000
 MILLISECOND = 1_000_000
@@ -60,6 +60,19 @@ def trade(price: str, size: str, **fields: Any) -> Trade:
     (price_mantissa,), price_exponent = mantissas([price])
     (size_mantissa,), size_exponent = mantissas([size])
     return Trade(
+        price=price_mantissa,
+        price_exponent=price_exponent,
+        size=size_mantissa,
+        size_exponent=size_exponent,
+        **fields,
+    )
+
+
+def liquidation(price: str, size: str, **fields: Any) -> Liquidation:
+    """Return a Liquidation of a price and a size text."""
+    (price_mantissa,), price_exponent = mantissas([price])
+    (size_mantissa,), size_exponent = mantissas([size])
+    return Liquidation(
         price=price_mantissa,
         price_exponent=price_exponent,
         size=size_mantissa,
