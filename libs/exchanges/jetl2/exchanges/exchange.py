@@ -1,6 +1,6 @@
 """The form in which an exchange is declared: data and small pure functions, one module each."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -229,6 +229,7 @@ class Exchange:
             ourselves after each delta; empty where the exchange removes levels itself.
         connection_seq: frame -> number in the connection-wide counter; None where there is none.
             Raises UnexpectedFrame.
+        uncounted: Channels of the frames, by their first address, that this counter leaves out.
         since, until: Dates (YYYY-MM-DD) between which this protocol is spoken; "" is open.
     """
 
@@ -255,12 +256,17 @@ class Exchange:
     book_depth: int = 0
     depths: Sequence[int] = ()
     connection_seq: Callable[[Frame], int | None] | None = None
+    uncounted: Collection[str] = ()
     snapshot: RestSnapshot | None = None
     instruments: Instruments
     keepalive: Keepalive = field(default_factory=Keepalive)
     limits: Limits = field(default_factory=Limits)
     since: str = ""
     until: str = ""
+
+    def counts(self, addresses: Sequence[Address]) -> bool:
+        """Whether a frame of these addresses is one that the connection's counter counts."""
+        return bool(addresses) and addresses[0].channel not in self.uncounted
 
     def new_classifier(self) -> Classify:
         """Return what classifies the frames of one connection, from its first on."""

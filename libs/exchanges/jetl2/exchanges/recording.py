@@ -105,7 +105,7 @@ def events(exchange: Exchange, session: Iterable[Entry], start_ts: int = 0) -> I
             if connection not in classifiers:
                 classifiers[connection] = exchange.new_classifier()
             found = _addresses(classifiers[connection], payload)
-            counters[connection] = counter + bool(found)
+            counters[connection] = counter + exchange.counts(found)
             for symbol, channel in found or [CONNECTION]:
                 if symbol and (connection, symbol) not in opened:
                     opened[connection, symbol] = connection

@@ -43,6 +43,7 @@ class RawEvent:
         counter: Running number of readable frames on this connection, from 0. A frame that names
             several symbols is written once for each, with the same counter. One that cannot be
             read does not count: if the exchange counted it, its own numbers are ahead from then on.
+            Nor does one that the exchange leaves out of its connection-wide counter.
         payload: The bytes that came, untouched.
     """
 

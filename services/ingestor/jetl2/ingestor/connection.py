@@ -164,7 +164,7 @@ class Connection:
         if not all(self._put(event) for event in self._events(addresses, local_ts, payload)):
             return
         self.frames += 1
-        self._readable += addresses is not UNCLASSIFIED
+        self._readable += addresses is not UNCLASSIFIED and self.exchange.counts(addresses)
         self._bytes += len(payload)
         self._last_s = asyncio.get_running_loop().time()
         if self.books.unseen or not self.delivering.is_set():
