@@ -144,11 +144,11 @@ def _derivative(symbol: str, item: dict[str, Any]) -> MarketRecord:
         symbol=symbol,
         exchange_ts=wire.ns_from_epoch(item["t"]),
         funding_ts=wire.ns_from_epoch(item["T"]) if item.get("T") else 0,
-        funding_rate=item.get("r", ""),
-        predicted_funding_rate=item.get("R", ""),
-        open_interest=item.get("o", ""),
-        index_price=item.get("i", ""),
-        mark_price=item.get("m", ""),
+        funding_rate=wire.plain(item.get("r")),
+        predicted_funding_rate=wire.plain(item.get("R")),
+        open_interest=wire.plain(item.get("o")),
+        index_price=wire.plain(item.get("i")),
+        mark_price=wire.plain(item.get("m")),
     )
 
 
