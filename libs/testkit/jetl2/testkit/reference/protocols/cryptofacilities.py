@@ -6,7 +6,9 @@ from jetl2.testkit.reference.book import Book, Books
 
 
 def apply(books: Books, entry: dict[str, Any], frame: Any) -> list[str]:
-    if entry["dir"] == "http" or frame.get("feed") not in ("book", "book_snapshot"):
+    if entry["dir"] == "http" or "event" in frame:
+        return []
+    if frame.get("feed") not in ("book", "book_snapshot"):
         return []
     symbol = frame["product_id"]
     book = books.setdefault(symbol, Book())
