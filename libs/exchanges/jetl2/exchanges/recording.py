@@ -322,17 +322,30 @@ def _is_snapshot(exchange: Exchange, entry: Entry) -> bool:
     if entry.get("kind") == "rest_snapshot":
         return True
     assert exchange.snapshot
-    ours = urlsplit(exchange.snapshot.url("")).path.rpartition("/")[2]
-    return urlsplit(entry.get("url", "")).path.rpartition("/")[2] == ours
+    ours, given = _segments(exchange.snapshot.url(_SYMBOL)), _segments(entry.get("url", ""))
+    # what is asked for is the last word, or the one before the symbol; versions may differ
+    at = ours.index(_SYMBOL) - 1 - len(ours) if _SYMBOL in ours else -1
+    return len(given) >= -at and given[at] == ours[at]
 
 
 def _snapshot_symbol(exchange: Exchange, entry: Entry, seen: list[str]) -> str:
-    """Return whose book a REST body is: by the URL's parameter, else the session's only symbol."""
+    """Return whose book a REST body is: as the URL says, else the session's only symbol."""
     assert exchange.snapshot
-    marked = parse_qs(urlsplit(exchange.snapshot.url("SYMBOL")).query)
-    given = parse_qs(urlsplit(entry.get("url", "")).query)
-    for parameter, values in marked.items():
-        if values == ["SYMBOL"] and parameter in given:
-            return given[parameter][0]
+    url, given = exchange.snapshot.url(_SYMBOL), entry.get("url", "")
+    asked = parse_qs(urlsplit(given).query)
+    for parameter, values in parse_qs(urlsplit(url).query).items():
+        if values == [_SYMBOL] and parameter in asked:
+            return asked[parameter][0]
+    ours, segments = _segments(url), _segments(given)
+    if _SYMBOL in ours and len(ours) == len(segments):
+        return segments[ours.index(_SYMBOL)]
     symbols = set(seen)
     return entry.get("symbol") or (symbols.pop() if len(symbols) == 1 else "")
+
+
+# Stands for a symbol in a URL that is made only to see where it names one
+_SYMBOL = "SYMBOL"
+
+
+def _segments(url: str) -> list[str]:
+    return urlsplit(url).path.strip("/").split("/")
