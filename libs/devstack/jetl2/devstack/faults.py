@@ -11,6 +11,8 @@ TAMPER = "tamper"  # readable, but its checksum does not fit; where there is non
 DISCONNECT = "disconnect"  # the connection breaks without a close
 SILENT = "silent"  # nothing more comes on this connection, and it stays open
 KINDS = (DROP, DUPLICATE, REORDER, CORRUPT, TAMPER, DISCONNECT, SILENT)
+# Whatever the delta says: a frame that comes twice does no harm, what cannot be read or never ends is seen
+_ALWAYS_NOTICED = (DUPLICATE, CORRUPT, DISCONNECT, SILENT)
 
 # What befalls no delta happens once, at the next occasion of its kind
 CONNECT_429 = "connect_429"  # no websocket is opened: HTTP 429
@@ -71,6 +73,7 @@ class Faults:
         self._rates = dict(rates or {})
         self._schedule = dict(schedule or {})
         self._asked: list[tuple[str, str]] = []
+        self._waiting: list[str] = []
         self._number = 0
 
     def ask(self, kind: str, symbol: str = "") -> None:
@@ -83,22 +86,24 @@ class Faults:
 
     def stop(self) -> None:
         """Behave from now on."""
-        self._rates, self._schedule, self._asked = {}, {}, []
+        self._rates, self._schedule, self._asked, self._waiting = {}, {}, [], []
 
     def next(self, symbol: str, *, matters: bool) -> str:
         """Return what happens to this book delta: a kind, or "".
 
         Args:
-            matters: Whether the client can notice its loss; what it cannot is never hit.
+            matters: Whether the client can notice its loss; where it cannot, what would be unnoticed
+                waits for a delta that matters.
         """
         number, self._number = self._number, self._number + 1
-        kind = self._schedule.pop(number, "") or self._by_rate()
-        if not matters:
-            # Scheduled ones wait for the next that matters
-            if kind:
-                self._schedule[number + 1] = kind
-            return ""
-        kind = kind or self._asked_for(KINDS, symbol)
+        if due := self._schedule.pop(number, "") or self._by_rate():
+            self._waiting.append(due)
+        kinds = KINDS if matters else _ALWAYS_NOTICED
+        kind = next((kind for kind in self._waiting if kind in kinds), "")
+        if kind:
+            self._waiting.remove(kind)
+        else:
+            kind = self._asked_for(kinds, symbol)
         if kind:
             self.done.append((number, symbol, kind))
         return kind

@@ -1,0 +1,106 @@
+"""Each simulated exchange, read by our own module of it: the session's books are the true ones.
+
+A new dialect is judged by its presence; nothing here names one.
+"""
+
+import asyncio
+import time
+from decimal import Decimal
+
+import pytest
+
+from jetl2.devstack import dialects, faults
+from jetl2.devstack.faults import Faults
+from jetl2.devstack.simulator import Simulator, simulating
+from jetl2.exchanges import adapters
+from jetl2.orderbook.book import Book
+from jetl2.schemas.records import BookTicker, DeadLetter, Gap, Trade
+from tests.plain_ingestor import PlainIngestor
+
+NAMES = sorted(dialects.load())
+DATA_TYPES = ("book_delta", "trade", "book_ticker")
+EVENTS, RATE = 400, 300
+# What each dialect's deltas suffer in turn
+MISBEHAVIOUR = (
+    faults.DROP,
+    faults.DUPLICATE,
+    faults.CORRUPT,
+    faults.REORDER,
+    faults.TAMPER,
+    faults.DISCONNECT,
+    faults.SILENT,
+)
+PATIENCE_S = 30
+Side = list[tuple[Decimal, Decimal]]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_well_behaved_exchange_gives_the_true_books_without_a_gap(name: str) -> None:
+    simulator = Simulator(dialects.load()[name], seed=3, events=EVENTS, events_per_second=RATE)
+
+    client = asyncio.run(_follow(simulator))
+
+    assert _books(client) == _truth(simulator)
+    assert not client.of(DeadLetter)
+    assert not client.of(Gap)
+    assert not client.ends
+    assert not client.channels["error"]
+    for symbol, market in simulator.markets.items():
+        trades = [t for t in client.of(Trade) if t.symbol == symbol]
+        assert len(trades) == len({t.trade_id for t in trades}) == market.trade_id
+    if "book_ticker" in client.exchange.channels:
+        assert {t.symbol for t in client.of(BookTicker)} == set(simulator.symbols)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_misbehaviour_is_noticed_and_the_books_end_true(name: str) -> None:
+    misbehaviour = Faults(7, schedule={30 + 40 * n: kind for n, kind in enumerate(MISBEHAVIOUR)})
+    simulator = Simulator(
+        dialects.load()[name],
+        seed=4,
+        events=EVENTS * 3,
+        events_per_second=RATE,
+        misbehaviour=misbehaviour,
+    )
+
+    client = asyncio.run(_follow(simulator))
+
+    assert _books(client) == _truth(simulator)
+    done = {kind for _, _, kind in simulator.faults.done}
+    # Where nothing proves that a delta is missing, none is dropped
+    assert done >= {faults.DUPLICATE, faults.CORRUPT, faults.DISCONNECT, faults.SILENT}
+    assert client.of(DeadLetter)
+    assert {gap.reason for gap in client.of(Gap)} & {"disconnected", "unreadable"}
+
+
+async def _follow(simulator: Simulator) -> PlainIngestor:
+    """Follow a simulated exchange until its end is known, or patience is over."""
+    async with simulating(simulator):
+        client = PlainIngestor(adapters.get(simulator.exchange), simulator, DATA_TYPES)
+        deadline = time.monotonic() + PATIENCE_S
+        async with client.running():
+            while time.monotonic() < deadline and not client.failed():
+                await asyncio.sleep(0.05)
+                if simulator.finished() and _books(client) == _truth(simulator):
+                    break
+    return client
+
+
+def _books(client: PlainIngestor) -> dict[str, tuple[Side, Side]]:
+    known = set(client.session.symbols())
+    return {s: _sides(client.session.book(s)) for s in sorted(known)}
+
+
+def _sides(book: Book) -> tuple[Side, Side]:
+    price, size = Decimal(10) ** book.price_exponent, Decimal(10) ** book.size_exponent
+    bids, asks = book.top(book.depth)
+    return [(p * price, s * size) for p, s in bids], [(p * price, s * size) for p, s in asks]
+
+
+def _truth(simulator: Simulator) -> dict[str, tuple[Side, Side]]:
+    depth = adapters.get(simulator.exchange).book_depth or None
+    return {
+        symbol: tuple([(Decimal(p), Decimal(s)) for p, s in side[:depth]] for side in sides)
+        for symbol in sorted(simulator.symbols)
+        for sides in [simulator.book(symbol)]
+    }
