@@ -1,7 +1,9 @@
 """Checksums: published examples, and against sums made the slow way from text."""
 
+import zlib
 from decimal import Decimal
 
+import pytest
 from hypothesis import given
 
 from jetl2.orderbook import checksum
@@ -84,6 +86,47 @@ def test_okx_goes_on_with_one_side_when_the_other_ends() -> None:
     assert checksum.okx(book, record) == 831078360
 
 
+@pytest.mark.parametrize(
+    "text,written",
+    [
+        ("0", "0"),
+        ("12300", "12300"),
+        ("-0.0500", "-0.05"),
+        ("0.000001", "0.000001"),
+        ("0.0000010", "0.000001"),
+        ("0.00000123", "0.00000123"),
+        ("0.0000001", "1e-7"),
+        ("-0.00000045", "-4.5e-7"),
+        ("0.00000051200", "5.12e-7"),
+        ("0.00000000000000001", "1e-17"),
+    ],
+)
+def test_numbers_are_written_as_javascript_writes_them(text: str, written: str) -> None:
+    assert checksum.javascript(*decimals.parse(text)) == written
+
+
+@given(strategies.snapshots())
+def test_bitfinex_sum_equals_the_slow_one(record: BookDelta) -> None:
+    book = Book()
+    book.replace(record)
+    bids, asks = _values(book)
+    negative = [(price, -size) for price, size in asks]
+    texts = ([(_javascript(p), _javascript(s)) for p, s in side] for side in (bids, negative))
+
+    # the rule is OKX's, over other texts
+    assert checksum.bitfinex(book, record) == reference.okx_checksum(*texts)
+
+
+def test_bitfinex_asks_are_negative_and_tiny_sizes_have_an_exponent() -> None:
+    record = snapshot("2000 1.5, 1999.5 0.25", "2000.5 2, 2001 7.75, 2003.25 0.00000045")
+    book = Book()
+    book.replace(record)
+
+    text = b"2000:1.5:2000.5:-2:1999.5:0.25:2001:-7.75:2003.25:-4.5e-7"
+    unsigned = checksum.bitfinex(book, record) % 2**32
+    assert unsigned == zlib.crc32(text)
+
+
 def _values(book: Book) -> tuple[reference.Levels, reference.Levels]:
     bids, asks = book.top(30)
     return (
@@ -101,3 +144,10 @@ def _values(book: Book) -> tuple[reference.Levels, reference.Levels]:
 def _short(value: Decimal) -> str:
     text = f"{value:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _javascript(value: Decimal) -> str:
+    if not value or abs(value) >= Decimal("0.000001"):
+        return _short(value)
+    digits, _, exponent = f"{value.normalize():e}".partition("e")
+    return f"{digits}e{int(exponent)}"

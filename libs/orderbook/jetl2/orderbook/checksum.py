@@ -1,7 +1,7 @@
 """Checksums that exchanges send over the top of a book, computed from integer levels."""
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import zip_longest
 
 from jetl2.orderbook.book import Book
@@ -13,6 +13,7 @@ Checksum = Callable[[Book, BookDelta], int]
 
 KRAKEN_DEPTH = 10
 OKX_DEPTH = 25
+BITFINEX_DEPTH = 25
 
 
 def kraken(book: Book, record: BookDelta) -> int:  # noqa: ARG001 - the form of every checksum
@@ -36,11 +37,49 @@ def okx(book: Book, record: BookDelta) -> int:  # noqa: ARG001
     """
     bids, asks = book.top(OKX_DEPTH)
     price_exponent, size_exponent = book.price_exponent, book.size_exponent
-    parts = [
+    return _signed_sum(
         f"{render(level[0], price_exponent)}:{render(level[1], size_exponent)}"
         for pair in zip_longest(bids, asks)
         for level in pair
         if level is not None
-    ]
+    )
+
+
+def bitfinex(book: Book, record: BookDelta) -> int:  # noqa: ARG001
+    """Signed CRC-32 of 25 levels, bid and ask by turns, "price:size" joined by colons, asks negative.
+
+    The numbers as JavaScript writes them, which is how Bitfinex sends them.
+
+    Source: https://docs.bitfinex.com/docs/ws-websocket-checksum (read 2026-11-22).
+    """
+    bids, asks = book.top(BITFINEX_DEPTH)
+    price_exponent, size_exponent = book.price_exponent, book.size_exponent
+    negative = [(price, -size) for price, size in asks]
+    return _signed_sum(
+        f"{javascript(level[0], price_exponent)}:{javascript(level[1], size_exponent)}"
+        for pair in zip_longest(bids, negative)
+        for level in pair
+        if level is not None
+    )
+
+
+def javascript(mantissa: int, exponent: int) -> str:
+    """Return a number's text as JavaScript writes it: below 0.000001 as 1e-7 or 1.5e-7.
+
+    Source: ECMA-262, Number::toString. From 1e21 on, which no book holds, it differs too.
+    """
+    digits = str(abs(mantissa))
+    # where the point stands, counted from the first digit
+    point = len(digits) + exponent
+    if not mantissa or point > _EXPONENT_BELOW:
+        return render(mantissa, exponent)
+    first, rest = digits[0], digits[1:].rstrip("0")
+    return f"{'-' if mantissa < 0 else ''}{first}{'.' if rest else ''}{rest}e{point - 1}"
+
+
+_EXPONENT_BELOW = -6
+
+
+def _signed_sum(parts: Iterable[str]) -> int:
     unsigned = zlib.crc32(":".join(parts).encode())
     return unsigned - (1 << 32) if unsigned >= 1 << 31 else unsigned
