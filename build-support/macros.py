@@ -13,6 +13,7 @@ def package(
     layers=(),
     scanned=(),
     scripts=None,
+    fixtures=(),
     kind="library",
 ):
     """Declare one independently versioned package in the folder of this BUILD file.
@@ -28,6 +29,7 @@ def package(
         layers: What some files may import, narrower: (files, the package's files, wheels).
         scanned: Folders whose modules are found at run time, so that no import names them.
         scripts: Console scripts of the wheel: name -> "module:function".
+        fixtures: Files outside of `tests` that tests read.
         kind: "library", "service" (PEX that runs `__main__`), "job" (PEX that Spark runs
             `main.py` with), or "development" (never released, imported by tests only).
     """
@@ -115,7 +117,8 @@ def package(
         sources=["tests/**/*.py", "!tests/**/test_*.py", "!tests/integration/**"],
     )
     resources(
-        name="fixtures", sources=["tests/**/*", "!tests/**/*.py", "README.md", "CHANGELOG.md"]
+        name="fixtures",
+        sources=["tests/**/*", "!tests/**/*.py", "README.md", "CHANGELOG.md", *fixtures],
     )
 
     if kind == "development":

@@ -20,13 +20,23 @@ def test_each_symbol_is_on_one_connection_and_none_is_too_full(
     assert len(groups) == -(-len(symbols) // most)
 
 
-def test_what_may_have_been_meant_is_told() -> None:
-    found = plan.listing(["BTC-USD", "XYZ", "ETH/USD"], ["BTC/USD", "ETH/USD", "BTCUSD"])
+@given(st.lists(st.text(), unique=True, max_size=50), st.integers(1, 6))
+def test_each_symbol_is_taken_by_one_replica_and_one_more_moves_only_to_itself(
+    symbols: list[str], shards: int
+) -> None:
+    shares = [plan.own("x", symbols, n, shards) for n in range(shards)]
+    after = [plan.own("x", symbols, n, shards + 1) for n in range(shards + 1)]
 
-    assert found.listed == ["ETH/USD"]
-    assert set(found.missing["BTC-USD"]) <= {"BTC/USD", "BTCUSD", "ETH/USD"}
-    assert found.missing["BTC-USD"]
-    assert found.missing["XYZ"] == []
+    assert sorted(s for share in shares for s in share) == sorted(symbols)
+    for before, now in zip(shares, after, strict=False):
+        assert now == [s for s in before if s not in after[-1]]
+
+
+def test_replicas_take_about_the_same() -> None:
+    symbols = [f"COIN{n}-USDT" for n in range(1000)]
+    shares = [len(plan.own("x", symbols, n, 4)) for n in range(4)]
+
+    assert all(200 < share < 300 for share in shares)
 
 
 @pytest.mark.parametrize(

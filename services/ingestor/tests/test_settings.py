@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from jetl2.ingestor.settings import PREFIX, Settings
+from jetl2.exchanges import adapters
+from jetl2.ingestor.settings import PREFIX, Settings, wanted
 from jetl2.runtime import settings
 
 README = Path(__file__).parent.parent / "README.md"
@@ -22,14 +23,55 @@ def test_data_types_are_all_unless_said(monkeypatch: pytest.MonkeyPatch) -> None
 
     (name,) = found.subscriptions
     assert found.subscriptions[name].symbols == ("A", "B")
-    assert found.subscriptions[name].data_types == ("book_delta", "trade", "book_ticker")
+    assert found.subscriptions[name].data_types == tuple(adapters.get("okex").channels)
     assert name == "okex"  # an alias is understood
+
+
+def test_what_to_take_is_said_by_a_file_or_in_short(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "feeds.toml"
+    path.write_text('[okex]\nsymbols = ["A-*"]\n')
+
+    by_file = wanted(read(monkeypatch, feeds=str(path)))
+    with pytest.raises(SystemExit):
+        wanted(read(monkeypatch, subscriptions='{"okex": {"symbols": ["A"]}}'))
+    both = capsys.readouterr().err
+    in_short = wanted(read(monkeypatch, feeds=""))
+    monkeypatch.delenv(f"{PREFIX}SUBSCRIPTIONS")
+    with pytest.raises(SystemExit):
+        wanted(read(monkeypatch))
+
+    assert by_file.subscriptions["okex"].symbols == ("A-*",)
+    assert by_file.source == str(path)
+    assert in_short.source == f"{PREFIX}SUBSCRIPTIONS"
+    assert "is given too: one of the two" in both
+    assert capsys.readouterr().err == (
+        f"{PREFIX}FEEDS='': neither is set, or {PREFIX}SUBSCRIPTIONS (example: feeds.toml)\n"
+    )
+
+
+def test_a_wrong_file_ends_the_process_with_its_place(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "feeds.toml"
+    path.write_text("[okex]\nsymbols = []\n")
+
+    with pytest.raises(SystemExit) as stopped:
+        wanted(read(monkeypatch, feeds=str(path)))
+
+    assert stopped.value.code == 2
+    assert capsys.readouterr().err.startswith(f"{PREFIX}FEEDS='{path}': okex.symbols: ")
+
+
+def test_a_shard_may_be_told_by_the_name_of_its_pod(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert read(monkeypatch, shards="3", shard="ingestor-b-2").shard == 2
+    assert read(monkeypatch, shard="1").shard == 1
 
 
 @pytest.mark.parametrize(
     "name, value, found",
     [
-        ("subscriptions", "{}", "at least 1 item"),
         (
             "subscriptions",
             '{"nowhere": {"symbols": ["A"]}}',
@@ -45,6 +87,8 @@ def test_data_types_are_all_unless_said(monkeypatch: pytest.MonkeyPatch) -> None
         ("subscriptions", '{"kraken": {"symbol": ["A"]}}', "kraken.symbols: Field required"),
         ("endpoints", '{"kraken": {"ws": "localhost"}}', "expected scheme://host:port"),
         ("endpoints", '{"nowhere": {}}', "unknown exchange"),
+        ("shard", "1", f"expected a number below {PREFIX}SHARDS=1"),
+        ("shard", "first", "valid integer"),
         ("partitions", "0", "greater than 0"),
     ],
 )

@@ -26,7 +26,8 @@ from jetl2.exchanges.exchange import (
 )
 from jetl2.ingestor.errors import BufferFullError
 from jetl2.ingestor.feed import Feed
-from jetl2.ingestor.settings import Settings, Subscription
+from jetl2.ingestor.settings import Settings
+from jetl2.ingestor.subscription import Subscription
 from jetl2.runtime.health import Health
 from jetl2.schemas.records import BookDelta, MarketRecord, RawEvent
 

@@ -4,7 +4,7 @@ import asyncio
 import sys
 
 from jetl2.ingestor import supervisor
-from jetl2.ingestor.settings import PREFIX, Settings
+from jetl2.ingestor.settings import PREFIX, Settings, wanted
 from jetl2.runtime import cli, lifecycle
 from jetl2.runtime.settings import example
 
@@ -18,7 +18,7 @@ EXAMPLE = f"{PREFIX}SUBSCRIPTIONS='{example(Settings, 'subscriptions')}' python 
 
 def main() -> int:
     """Run until a signal; return the exit code."""
-    settings = cli.start("ingestor", Settings, about=ABOUT, example=EXAMPLE)
+    settings = wanted(cli.start("ingestor", Settings, about=ABOUT, example=EXAMPLE))
 
     async def until(stop: asyncio.Event) -> int:
         return await supervisor.run(settings, stop)

@@ -19,3 +19,11 @@ class RefusedError(IngestorError):
 
 class ProducerError(IngestorError):
     """The producer can't go on (librdkafka calls it fatal): end the process, restart."""
+
+
+class FeedsError(IngestorError):
+    """The file that says what to take is wrong: end the process with the reason."""
+
+
+class UnlistedError(IngestorError):
+    """An exchange's list of instruments could not be had or read: take what is named exactly."""

@@ -27,6 +27,9 @@ staleness = gauge(
 books_missing = gauge(
     "jetl2_ingestor_books_missing", "Books that have not come in the time they should.", _EXCHANGE
 )
+unresolved = gauge(
+    "jetl2_ingestor_unresolved_entries", "Wanted symbols or patterns that gave nothing.", _EXCHANGE
+)
 resyncs = counter(
     "jetl2_ingestor_resyncs",
     "Resyncs asked for by the merger, by what was done.",

@@ -1,20 +1,12 @@
 """Which connection takes which symbols, to which address; pure."""
 
-import difflib
+import hashlib
 import random
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 
 # Of the lifetime: renewed before the exchange cuts, not all connections at once
 RENEW_FROM, RENEW_TO = 0.85, 0.95
-
-
-class Listing(NamedTuple):
-    """What of the wanted symbols is listed; by missing symbol, what may have been meant."""
-
-    listed: list[str]
-    missing: dict[str, list[str]]
 
 
 def shards(symbols: Sequence[str], most: int) -> list[list[str]]:
@@ -23,16 +15,18 @@ def shards(symbols: Sequence[str], most: int) -> list[list[str]]:
     return [list(symbols[i::count]) for i in range(count)]
 
 
-def listing(wanted: Sequence[str], listed: Iterable[str]) -> Listing:
-    """Return which symbols the exchange lists, and close matches of those it does not."""
-    known = set(listed)
-    by_plain = {_plain(symbol): symbol for symbol in known}
-    missing: dict[str, list[str]] = {}
-    for symbol in wanted:
-        if symbol not in known:
-            close = difflib.get_close_matches(_plain(symbol), sorted(by_plain), n=3, cutoff=0.6)
-            missing[symbol] = [by_plain[plain] for plain in close]
-    return Listing([symbol for symbol in wanted if symbol in known], missing)
+def own(exchange: str, symbols: Iterable[str], shard: int, shards: int) -> list[str]:
+    """Return those of the symbols that one of several replicas takes, in the order given.
+
+    Each symbol belongs to the replica with the highest hash of both: with one replica more, only
+    what the new one takes moves.
+    """
+
+    def weight(symbol: str, number: int) -> bytes:
+        return hashlib.sha256(f"{exchange}\0{symbol}\0{number}".encode()).digest()
+
+    numbers = range(shards)
+    return [s for s in symbols if max(numbers, key=lambda n: weight(s, n)) == shard]
 
 
 def at(url: str, host: str) -> str:
@@ -51,8 +45,3 @@ def backoff_s(attempt: int, first_s: float, most_s: float, chance: random.Random
 def renew_after_s(lifetime_s: float, chance: random.Random) -> float | None:
     """Return after which time a connection is replaced; None where the exchange never cuts."""
     return lifetime_s * chance.uniform(RENEW_FROM, RENEW_TO) if lifetime_s else None
-
-
-def _plain(symbol: str) -> str:
-    # BTC-USD, BTC/USD and btcusd are near each other
-    return "".join(c for c in symbol.casefold() if c.isalnum())

@@ -1,32 +1,18 @@
 """What the ingestor can be told; a wrong value names the variable and what is accepted."""
 
+import re
+from pathlib import Path
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from jetl2.exchanges import adapters
-from jetl2.exchanges.exchange import Exchange
-from jetl2.runtime.settings import ServiceSettings
+from jetl2.ingestor import subscription
+from jetl2.ingestor.errors import FeedsError
+from jetl2.ingestor.subscription import Subscription
+from jetl2.runtime.settings import ServiceSettings, refuse
 
 PREFIX = "JETL2_INGESTOR_"
-DATA_TYPES = ("book_delta", "trade", "book_ticker")
-
-
-class Subscription(BaseModel):
-    """What to take from one exchange."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    symbols: tuple[str, ...] = Field(min_length=1)
-    data_types: tuple[str, ...] = Field(DATA_TYPES, min_length=1)
-
-    @field_validator("symbols", "data_types")
-    @classmethod
-    def _each_once(cls, values: tuple[str, ...]) -> tuple[str, ...]:
-        if not all(values):
-            message = "an entry is empty"
-            raise ValueError(message)
-        return tuple(dict.fromkeys(values))
+EXAMPLE = "feeds.toml"
 
 
 class Endpoint(BaseModel):
@@ -49,10 +35,21 @@ class Endpoint(BaseModel):
 class Settings(ServiceSettings):
     """Which exchanges and symbols, and the bounds of what is kept while Kafka is away."""
 
+    feeds: str = Field(
+        "",
+        description="file that says what to take from which exchanges, see feeds.example.toml",
+        examples=[EXAMPLE],
+    )
     subscriptions: dict[str, Subscription] = Field(
-        min_length=1,
-        description="exchange -> symbols, and data types if not all; JSON",
+        {},
+        description="the same in short, in place of the file: exchange -> symbols, data types; JSON",
         examples=[{"kraken": {"symbols": ["BTC/USD"], "data_types": ["book_delta", "trade"]}}],
+    )
+    shards: int = Field(1, gt=0, description="replicas that the symbols are divided over")
+    shard: int = Field(
+        0,
+        ge=0,
+        description="which of them this is, from 0; or a name that ends in it, as of a StatefulSet",
     )
     endpoints: dict[str, Endpoint] = Field(
         {},
@@ -80,32 +77,47 @@ class Settings(ServiceSettings):
     @field_validator("subscriptions")
     @classmethod
     def _known(cls, given: dict[str, Subscription]) -> dict[str, Subscription]:
-        known: dict[str, Subscription] = {}
-        for name, subscription in given.items():
-            exchange = _exchange(name)
-            for data_type in subscription.data_types:
-                if data_type not in exchange.channels:
-                    message = (
-                        f"{name}: unknown data type {data_type!r}: "
-                        f"expected one of {', '.join(exchange.channels)}"
-                    )
-                    raise ValueError(message)
-            if exchange.name in known:
-                message = f"{exchange.name} is given twice, once as {name}"
-                raise ValueError(message)
-            known[exchange.name] = subscription
-        return known
+        return subscription.checked(given)
+
+    @field_validator("shard", mode="before")
+    @classmethod
+    def _ordinal(cls, given: object) -> object:
+        found = re.fullmatch(r".*-(\d+)", given) if isinstance(given, str) else None
+        return found[1] if found else given
+
+    @field_validator("shard")
+    @classmethod
+    def _one_of_them(cls, shard: int, info: ValidationInfo) -> int:
+        if shard >= info.data.get("shards", shard + 1):
+            message = f"expected a number below {PREFIX}SHARDS={info.data['shards']}"
+            raise ValueError(message)
+        return shard
+
+    @property
+    def source(self) -> str:
+        """Where it is said what to take: the file, or the variable."""
+        return self.feeds or f"{PREFIX}SUBSCRIPTIONS"
 
     @field_validator("endpoints")
     @classmethod
     def _known_too(cls, given: dict[str, Endpoint]) -> dict[str, Endpoint]:
-        return {_exchange(name).name: endpoint for name, endpoint in given.items()}
+        return {subscription.exchange_named(n).name: endpoint for n, endpoint in given.items()}
 
 
-def _exchange(name: str) -> Exchange:
-    known = adapters.load()
-    for exchange in known.values():
-        if name == exchange.name or name in exchange.aliases:
-            return exchange
-    message = f"unknown exchange {name!r}: expected one of {', '.join(known)}"
-    raise ValueError(message)
+def wanted(settings: Settings) -> Settings:
+    """Return the settings with `subscriptions` from the file of feeds, where one is named.
+
+    Raises:
+        SystemExit: Code 2; none or both are given, or the file is wrong.
+    """
+    variable = f"{PREFIX}FEEDS"
+    if bool(settings.feeds) == bool(settings.subscriptions):
+        problem = "is given too: one of the two" if settings.feeds else "neither is set"
+        refuse(variable, f"{problem}, or {PREFIX}SUBSCRIPTIONS", EXAMPLE)
+    if not settings.feeds:
+        return settings
+    try:
+        found = subscription.read(Path(settings.feeds))
+    except FeedsError as error:
+        refuse(variable, str(error))
+    return settings.model_copy(update={"subscriptions": found})

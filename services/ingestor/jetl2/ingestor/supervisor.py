@@ -4,21 +4,18 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 from jetl2.exchanges import adapters
-from jetl2.exchanges.errors import UNREADABLE
-from jetl2.exchanges.exchange import Exchange, decode_json
-from jetl2.ingestor import control, plan
-from jetl2.ingestor.errors import ProducerError, RefusedError
+from jetl2.exchanges.exchange import Exchange
+from jetl2.ingestor import control, wanted
+from jetl2.ingestor.errors import ProducerError
 from jetl2.ingestor.feed import Feed
 from jetl2.ingestor.settings import PREFIX, Settings
 from jetl2.ingestor.sink import KafkaSink
-from jetl2.ingestor.transport.rest import Rest
 from jetl2.runtime import health, kafka, lifecycle, log
 from jetl2.runtime.settings import refuse
 from jetl2.schemas import topics
 from jetl2.schemas.records import Resync
 
 MEASURE_S = 1
-LIST_S = 15
 
 _log = log.get()
 
@@ -41,8 +38,8 @@ async def _run(settings: Settings, stop: asyncio.Event, state: health.Health) ->
     state.not_ready("kafka", "no broker has answered")
     beating = asyncio.create_task(_beat(state))
     try:
-        found, wanted = await asyncio.gather(
-            asyncio.to_thread(_prepare, settings, stop), _listed(settings, exchanges)
+        found, taken = await asyncio.gather(
+            asyncio.to_thread(_prepare, settings, stop), _wanted(settings, exchanges)
         )
     except kafka.Unavailable:
         return lifecycle.EXIT_OK
@@ -52,8 +49,9 @@ async def _run(settings: Settings, stop: asyncio.Event, state: health.Health) ->
         if count != settings.partitions:
             # The merger takes partition k of all topics together: counts must agree
             refuse(f"{PREFIX}PARTITIONS", f"topic {topic} has {count} partitions", str(count))
-    if not any(wanted.values()):
-        refuse(f"{PREFIX}SUBSCRIPTIONS", "no symbol of it is listed, see above")
+    if not any(taken.values()) and settings.shards == 1:
+        variable = f"{PREFIX}FEEDS" if settings.feeds else f"{PREFIX}SUBSCRIPTIONS"
+        refuse(variable, "no symbol of it is listed, see above")
     partitions = dict.fromkeys(settings.subscriptions, settings.partitions)
     state.ready("kafka")
     sink = KafkaSink(settings, partitions)
@@ -69,7 +67,7 @@ async def _run(settings: Settings, stop: asyncio.Event, state: health.Health) ->
             feeds[request.exchange].asked(request)
 
     tasks: list[asyncio.Future[None]] = [
-        asyncio.create_task(feeds[name].run(symbols)) for name, symbols in wanted.items() if symbols
+        asyncio.create_task(feeds[name].run(symbols)) for name, symbols in taken.items() if symbols
     ]
     tasks += [
         asyncio.create_task(control.follow(settings.bootstrap_servers, partitions, resync)),
@@ -110,37 +108,10 @@ def _prepare(settings: Settings, stop: asyncio.Event) -> dict[str, int]:
     return kafka.ensure_topics(settings.bootstrap_servers, wanted, replication=settings.replication)
 
 
-async def _listed(settings: Settings, exchanges: Sequence[Exchange]) -> Mapping[str, list[str]]:
-    """Return exchange -> symbols to take, without those that it does not list."""
-    found = await asyncio.gather(*(_listed_by(settings, exchange) for exchange in exchanges))
+async def _wanted(settings: Settings, exchanges: Sequence[Exchange]) -> Mapping[str, list[str]]:
+    """Return exchange -> symbols to take."""
+    found = await asyncio.gather(*(wanted.symbols(settings, exchange) for exchange in exchanges))
     return dict(zip(settings.subscriptions, found, strict=True))
-
-
-async def _listed_by(settings: Settings, exchange: Exchange) -> list[str]:
-    symbols = list(settings.subscriptions[exchange.name].symbols)
-    endpoint = settings.endpoints.get(exchange.name)
-    url = plan.at(exchange.instruments.url, endpoint.rest if endpoint else "")
-    rest = Rest(exchange.name, 60)
-    try:
-        async with asyncio.timeout(LIST_S):
-            body = await rest.get(url, attempts=2)
-        listed = {i.symbol: i.active for i in exchange.instruments.parse(decode_json(body))}
-    except (TimeoutError, RefusedError, *UNREADABLE) as error:
-        problem = f"{type(error).__name__}: {error}"
-        _log.warning("instruments_unknown", exchange=exchange.name, url=url, problem=problem)
-        return symbols
-    finally:
-        await rest.close()
-    if not listed:
-        _log.warning("instruments_unknown", exchange=exchange.name, url=url, problem="empty list")
-        return symbols
-    checked = plan.listing(symbols, listed)
-    for symbol, close in checked.missing.items():
-        _log.error("symbol_not_listed", exchange=exchange.name, symbol=symbol, close_matches=close)
-    for symbol in checked.listed:
-        if not listed[symbol]:
-            _log.warning("symbol_not_trading", exchange=exchange.name, symbol=symbol)
-    return checked.listed
 
 
 async def _stopped(stop: asyncio.Event) -> None:

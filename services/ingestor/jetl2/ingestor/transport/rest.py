@@ -1,4 +1,4 @@
-"""GET within an exchange's allowance: waits its turn, and as long as the exchange tells it to."""
+"""Requests within an exchange's allowance: waits its turn, and as long as the exchange tells it to."""
 
 import asyncio
 import random
@@ -45,10 +45,13 @@ class Rest:
         self._turn = asyncio.Semaphore(AT_ONCE)
         self._clients: dict[bool, httpx.AsyncClient] = {}
 
-    async def get(self, url: str, weight: float = 1, *, attempts: int = 0) -> bytes:
+    async def get(
+        self, url: str, weight: float = 1, *, attempts: int = 0, post: str | None = None
+    ) -> bytes:
         """Return the body of a successful answer, as often as it takes.
 
         Args:
+            post: JSON to send by POST, "" for a POST without a body; None is a GET.
             attempts: Give up after so many failures; 0 never does.
 
         Raises:
@@ -59,7 +62,7 @@ class Rest:
         while True:
             async with self._turn:
                 await self._budget.spend(weight)
-                problem = await self._try(url)
+                problem = await self._try(url, post)
             if isinstance(problem, bytes):
                 return problem
             failed += 1
@@ -81,9 +84,14 @@ class Rest:
         for client in self._clients.values():
             await client.aclose()
 
-    async def _try(self, url: str) -> bytes | str:
+    async def _try(self, url: str, post: str | None) -> bytes | str:
+        client = self._client(url)
+        headers = {"Content-Type": "application/json"} if post else {}
         try:
-            answer = await self._client(url).get(url)
+            if post is None:
+                answer = await client.get(url)
+            else:
+                answer = await client.post(url, content=post, headers=headers)
         except httpx.HTTPError as error:
             metrics.rest_requests.labels(self._exchange, type(error).__name__).inc()
             return f"{type(error).__name__}: {error}"
