@@ -14,8 +14,9 @@ from jetl2.ingestor import metrics, plan
 from jetl2.ingestor.budget import Budget
 from jetl2.ingestor.connection import Connection
 from jetl2.ingestor.resync import Resyncs
-from jetl2.ingestor.settings import Endpoint, Settings, Subscription
+from jetl2.ingestor.settings import Endpoint, Settings
 from jetl2.ingestor.sink import Sink
+from jetl2.ingestor.subscription import Subscription
 from jetl2.ingestor.transport.rest import Rest
 from jetl2.runtime import log
 from jetl2.runtime.health import Health
