@@ -26,7 +26,7 @@ from jetl2.exchanges.session import Session
 from jetl2.schemas import records
 from jetl2.schemas.records import BookDelta, RawEvent, Resync
 
-SILENCE_S = 1.0
+SILENCE_S = 0.7
 UNCLASSIFIED = (Address("", "unclassified"),)
 R = TypeVar("R")
 

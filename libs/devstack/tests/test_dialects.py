@@ -11,6 +11,7 @@ import pytest
 
 from jetl2.devstack import dialects, faults
 from jetl2.devstack.faults import Faults
+from jetl2.devstack.market import Levels
 from jetl2.devstack.simulator import Simulator, simulating
 from jetl2.exchanges import adapters
 from jetl2.orderbook.book import Book
@@ -19,7 +20,7 @@ from tests.plain_ingestor import PlainIngestor
 
 NAMES = sorted(dialects.load())
 DATA_TYPES = ("book_delta", "trade", "book_ticker")
-EVENTS, RATE = 400, 300
+EVENTS, RATE = 400, 400
 # What each dialect's deltas suffer in turn
 MISBEHAVIOUR = (
     faults.DROP,
@@ -54,11 +55,11 @@ def test_a_well_behaved_exchange_gives_the_true_books_without_a_gap(name: str) -
 
 @pytest.mark.parametrize("name", NAMES)
 def test_misbehaviour_is_noticed_and_the_books_end_true(name: str) -> None:
-    misbehaviour = Faults(7, schedule={30 + 40 * n: kind for n, kind in enumerate(MISBEHAVIOUR)})
+    misbehaviour = Faults(7, schedule={20 + 30 * n: kind for n, kind in enumerate(MISBEHAVIOUR)})
     simulator = Simulator(
         dialects.load()[name],
         seed=4,
-        events=EVENTS * 3,
+        events=EVENTS * 2,
         events_per_second=RATE,
         misbehaviour=misbehaviour,
     )
@@ -99,8 +100,12 @@ def _sides(book: Book) -> tuple[Side, Side]:
 
 def _truth(simulator: Simulator) -> dict[str, tuple[Side, Side]]:
     depth = adapters.get(simulator.exchange).book_depth or None
-    return {
-        symbol: tuple([(Decimal(p), Decimal(s)) for p, s in side[:depth]] for side in sides)
-        for symbol in sorted(simulator.symbols)
-        for sides in [simulator.book(symbol)]
-    }
+    truth = {}
+    for symbol in sorted(simulator.symbols):
+        bids, asks = simulator.book(symbol)
+        truth[symbol] = (_exact(bids[:depth]), _exact(asks[:depth]))
+    return truth
+
+
+def _exact(levels: Levels) -> Side:
+    return [(Decimal(price), Decimal(size)) for price, size in levels]
