@@ -114,6 +114,8 @@ def _comparable(expected: dict[str, Any]) -> dict[str, Any]:
     }
     wanted = names.get(expected["type"], "askAmount askPrice bidPrice bidAmount").split()
     fields = {name: expected[name] for name in ("type", "symbol", *wanted) if name in expected}
+    # in capitals, whatever the exchange writes
+    fields["symbol"] = fields["symbol"].upper()
     if "timestamp" in fields:
         fields["timestamp"] = _ns(fields["timestamp"])
     return fields
@@ -124,7 +126,7 @@ def _ns(text: str) -> int:
 
 
 def _normalised(record: BookDelta | Trade | BookTicker) -> dict[str, Any]:
-    head = {"symbol": record.symbol}
+    head = {"symbol": record.symbol.upper()}
     if isinstance(record, BookDelta):
         sides = {
             name: [
