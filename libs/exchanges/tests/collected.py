@@ -127,6 +127,8 @@ def _ns(text: str) -> int:
 
 def _normalised(record: BookDelta | Trade | BookTicker) -> dict[str, Any]:
     head = {"symbol": record.symbol.upper()}
+    # others tell microseconds at most
+    time = record.exchange_ts // 1000 * 1000
     if isinstance(record, BookDelta):
         sides = {
             name: [
@@ -141,11 +143,11 @@ def _normalised(record: BookDelta | Trade | BookTicker) -> dict[str, Any]:
                 ("asks", record.ask_prices, record.ask_sizes),
             )
         }
-        more = {"timestamp": record.exchange_ts, "isSnapshot": record.is_snapshot, **sides}
+        more = {"timestamp": time, "isSnapshot": record.is_snapshot, **sides}
         return {"type": "book_change", **head, **more}
     price, size = record.price_exponent, record.size_exponent
     if isinstance(record, Trade):
-        more = {"id": record.trade_id, "side": record.aggressor, "timestamp": record.exchange_ts}
+        more = {"id": record.trade_id, "side": record.aggressor, "timestamp": time}
         values = {"price": _float(record.price, price), "amount": _float(record.size, size)}
         return {"type": "trade", **head, **more, **values}
     return {
