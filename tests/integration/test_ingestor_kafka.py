@@ -15,7 +15,7 @@ import httpx
 import pytest
 from confluent_kafka import Producer
 
-from jetl2.devstack import dialects
+from jetl2.devstack import dialects, sources
 from jetl2.devstack import kafka as devstack_kafka
 from jetl2.devstack.kafka import Broker
 from jetl2.devstack.loop import background
@@ -117,7 +117,9 @@ def same(servers: str, simulator: Simulator) -> bool:
     """Whether what was written gives the books that the exchange really has."""
     events = read(servers, simulator.exchange)
     for symbol in simulator.symbols:
-        truth = [{Decimal(p): Decimal(s) for p, s in side} for side in simulator.book(symbol)]
+        depth = simulator.depth
+        sides = simulator.book(symbol)
+        truth = [{Decimal(p): Decimal(s) for p, s in side[:depth]} for side in sides]
         if rebuilt(simulator.exchange, events, symbol) != truth:
             return False
     return True
@@ -127,7 +129,7 @@ def test_every_frame_of_every_exchange_arrives_and_gives_the_true_books(
     fresh_kafka: Broker, tmp_path: Path
 ) -> None:
     servers, log = fresh_kafka.bootstrap_servers, tmp_path / "ingestor.log"
-    names = sorted(adapters.load())
+    names = [dialect.exchange for dialect in sources.families()]
     with exchanges(names, events=300, events_per_second=100) as simulators:
         with ingestor(servers, simulators, log) as process:
             wait_until(lambda: log.exists() and bool(logged(log, "http_listening")), "its port")

@@ -52,6 +52,7 @@ class PlainIngestor:
         self.found: list[Output] = []
         self.ends: Counter[str] = Counter()
         self.channels: Counter[str] = Counter()
+        self.failed = False  # by no misbehaviour of the exchange
         self._simulator = simulator
         self._left = False
         self._data_types = [t for t in data_types if t in exchange.channels]
@@ -88,10 +89,6 @@ class PlainIngestor:
             if isinstance(error, Exception):
                 raise error
 
-    def failed(self) -> bool:
-        """Whether something went wrong that is no misbehaviour of the exchange."""
-        return any(task.done() for task in self._tasks)
-
     def _start(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(coroutine)
         self._tasks.add(task)
@@ -99,9 +96,10 @@ class PlainIngestor:
         return task
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        # Those that failed stay, and are raised at the end
         if task.cancelled() or task.exception() is None:
             self._tasks.discard(task)
+        else:  # it stays, and is raised at the end
+            self.failed = True
 
     async def _keep(self, url: str, symbols: list[str], data_types: list[str]) -> None:
         while True:

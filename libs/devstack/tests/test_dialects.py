@@ -80,7 +80,7 @@ async def _follow(simulator: Simulator) -> PlainIngestor:
         client = PlainIngestor(adapters.get(simulator.exchange), simulator, DATA_TYPES)
         deadline = time.monotonic() + PATIENCE_S
         async with client.running():
-            while time.monotonic() < deadline and not client.failed():
+            while time.monotonic() < deadline and not client.failed:
                 await asyncio.sleep(0.05)
                 if simulator.finished() and _books(client) == _truth(simulator):
                     break
@@ -99,8 +99,7 @@ def _sides(book: Book) -> tuple[Side, Side]:
 
 
 def _truth(simulator: Simulator) -> dict[str, tuple[Side, Side]]:
-    depth = adapters.get(simulator.exchange).book_depth or None
-    truth = {}
+    truth, depth = {}, simulator.depth
     for symbol in sorted(simulator.symbols):
         bids, asks = simulator.book(symbol)
         truth[symbol] = (_exact(bids[:depth]), _exact(asks[:depth]))

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from jetl2.devstack import (
-    dialects,
     downloads,
     exporting,
     folders,
@@ -102,7 +101,7 @@ class Demo:
         else:
             simulators = [
                 simulator.Simulator(d, seed=20, events=self.duration_s * 40, events_per_second=40)
-                for d in dialects.load().values()
+                for d in sources.families()
             ]
             with sources.simulated(simulators) as simulated:
                 yield simulated
@@ -205,7 +204,7 @@ def _expected(source: sources.Source) -> dict[str, verify.Expected]:
         return verify.recorded(_recordings() / source.dialect.recording, source.dialect.exchange)
     if isinstance(source, simulator.Simulator):
         return {
-            symbol: verify.simulated(market.book(), market.samples.values())
+            symbol: verify.simulated(market.book(), market.samples.values(), source.depth)
             for symbol, market in source.markets.items()
         }
     return {}

@@ -15,10 +15,11 @@ from http import HTTPStatus
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
-from jetl2.devstack import dialects, faults, server
+from jetl2.devstack import faults, server
 from jetl2.devstack.dialect import BOOK, Care, Dialect, Feed, Frame
 from jetl2.devstack.market import Levels, Market
 from jetl2.devstack.wire import dumps
+from jetl2.exchanges import adapters
 
 _CONTROL = "/_control/"
 _DAMAGE = {faults.CORRUPT: faults.damaged, faults.TAMPER: faults.tampered}
@@ -120,6 +121,11 @@ class Simulator:
     def endpoints(self) -> dict[str, str]:
         """Addresses, in the form of the ingestor's endpoint setting."""
         return server.endpoints(self.port)
+
+    @property
+    def depth(self) -> int | None:
+        """How many levels a side the subscribed books show; None: all."""
+        return adapters.get(self.exchange).book_depth or None
 
     def progress(self) -> tuple[int, int]:
         """Return market events so far, and how many there will be."""
@@ -317,8 +323,3 @@ async def simulating(simulator: Simulator) -> AsyncIterator[Simulator]:
             trading.cancel()
             with suppress(asyncio.CancelledError):
                 await trading
-
-
-def all_exchanges(**options: float) -> list[Simulator]:
-    """Return one simulator for each dialect there is; options as `Simulator`."""
-    return [Simulator(dialect, **options) for dialect in dialects.load().values()]  # type: ignore[arg-type]

@@ -89,10 +89,18 @@ def recorded(path: Path, exchange: str) -> dict[str, Expected]:
     return {s: Expected(b.bids, b.asks, samples.get(s, [])) for s, b in books.items()}
 
 
-def simulated(final: tuple[Levels, Levels], samples: Iterable[tuple[Levels, Levels]]) -> Expected:
-    """Return what a simulated book must be."""
-    bids, asks = (_side(levels) for levels in final)
-    marks = [fingerprint(_side(b), _side(a)) for b, a in samples]
+def simulated(
+    final: tuple[Levels, Levels],
+    samples: Iterable[tuple[Levels, Levels]],
+    depth: int | None = None,
+) -> Expected:
+    """Return what a simulated book must be.
+
+    Args:
+        depth: Levels a side that are subscribed; None: all.
+    """
+    bids, asks = (_side(levels[:depth]) for levels in final)
+    marks = [fingerprint(_side(b[:depth]), _side(a[:depth])) for b, a in samples]
     return Expected(bids, asks, marks)
 
 
