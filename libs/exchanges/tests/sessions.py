@@ -1,7 +1,9 @@
 """Where the tests' sessions come from, and how they are run through the engine."""
 
+import base64
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
@@ -9,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from jetl2.exchanges import adapters, recording
-from jetl2.exchanges.errors import UnsupportedRecording
-from jetl2.exchanges.exchange import Exchange
+from jetl2.exchanges.errors import UNREADABLE, UnsupportedRecording
+from jetl2.exchanges.exchange import Classify, Exchange, Parsed, read
 from jetl2.exchanges.life import Output
 from jetl2.exchanges.recording import Entry, Recording
 from jetl2.exchanges.session import Session
@@ -72,6 +74,34 @@ def parameters(*, frames: bool = True) -> list[object]:
             for f in theirs
         ),
     ]
+
+
+def payload(entry: Entry) -> bytes:
+    """Return what came over the wire."""
+    raw = entry["raw"]
+    return base64.b64decode(raw) if entry.get("encoding") == "base64" else raw.encode()
+
+
+def with_payload(entry: Entry, changed: bytes) -> Entry:
+    """Return the line as if other bytes had come."""
+    return {**entry, "raw": base64.b64encode(changed).decode(), "encoding": "base64"}
+
+
+def parsed(exchange: Exchange, session: Iterable[Entry]) -> Iterator[list[Parsed]]:
+    """Yield what each line gives, nothing for lines that are no frames or cannot be read."""
+    classifiers: dict[str, Classify] = {}
+    for entry in session:
+        found: list[Parsed] = []
+        if entry["dir"] == "recv":
+            connection = recording.connection_of(entry)
+            if connection not in classifiers:
+                classifiers[connection] = exchange.new_classifier()
+            with suppress(*UNREADABLE):
+                raw = payload(entry)
+                for address in dict.fromkeys(classifiers[connection](raw)):
+                    records = read(exchange, raw, address)[1]
+                    found += [r for r in records if r.symbol == address.symbol]
+        yield found
 
 
 @dataclass

@@ -4,10 +4,10 @@ import zlib
 
 import pytest
 
-from jetl2.exchanges import session
+from jetl2.exchanges import life, session
 from jetl2.exchanges.session import EMPTY, GAP
 from jetl2.schemas import records
-from jetl2.schemas.records import BookDelta, DeadLetter, Gap, Resync, Trade
+from jetl2.schemas.records import BookDelta, Gap, Resync, Trade
 from tests.feeds import SYMBOL, Binance, Coinbase, Kraken, Okx, kinds, only
 
 # Connections
@@ -81,16 +81,107 @@ def test_a_book_lives_on_the_connection_of_its_snapshot() -> None:
     feed = Okx().synced()
     assert feed.book("update", 10, 11, connection="c2") == []
     assert feed.counted["duplicates"] == 1
+    assert kinds(feed.book("update", 10, 11, connection="c1")) == [BookDelta]
 
-    snapshot = only(feed.book("snapshot", -1, 12, connection="c2"), BookDelta)
-    assert snapshot.reason == records.RESYNC
-    assert feed.book("update", 12, 13, connection="c1") == []
-    assert kinds(feed.book("update", 12, 13, connection="c2")) == [BookDelta]
-    # c1 ends, and what it lost or garbles does not matter any more
-    assert feed.event(records.LOST, b"{}", connection="c1") == []
-    assert kinds(feed.raw(b"{", channel="books", connection="c1")) == [DeadLetter]
-    assert feed.event(records.DISCONNECTED, connection="c1") == []
-    assert kinds(feed.event(records.DISCONNECTED, connection="c2")) == [Gap, Resync]
+
+def standing_by() -> Okx:
+    """Return a book on c1 with c2 in step beside it."""
+    feed = Okx().synced()
+    assert feed.book("snapshot", -1, 10, connection="c2") == []
+    feed.book("update", 10, 11, [("8", "3")], connection="c1")
+    assert feed.book("update", 10, 11, [("8", "3")], connection="c2") == []
+    return feed
+
+
+def test_the_end_of_its_connection_is_no_gap_when_another_stands_by() -> None:
+    feed = standing_by()
+
+    record = only(feed.event(records.DISCONNECTED, b"cut", connection="c1"), BookDelta)
+
+    assert (record.is_snapshot, record.reason) == (True, records.HANDOVER)
+    assert (record.bid_prices, record.last_seq) == ([9, 8], 11)
+    assert kinds(feed.book("update", 11, 12, connection="c2")) == [BookDelta]
+    assert feed.counted["handovers"] == 1
+    assert "gaps" not in feed.counted
+    # the last one takes the book with it
+    assert kinds(feed.event(records.DISCONNECTED, b"cut", connection="c2")) == [Gap, Resync]
+
+
+def test_what_one_connection_lost_another_has() -> None:
+    feed = standing_by()
+
+    record, resync = feed.book("update", 12, 13, connection="c1")
+
+    assert isinstance(record, BookDelta)
+    assert record.reason == records.HANDOVER
+    assert isinstance(resync, Resync)
+    assert resync.connection_id == "c1"
+    assert kinds(feed.book("update", 11, 12, connection="c2")) == [BookDelta]
+    # taken anew it stands by for the other
+    assert feed.book("snapshot", -1, 12, connection="c1") == []
+    feed.book("update", 12, 13, connection="c2")
+    assert kinds(feed.event(records.DISCONNECTED, b"", connection="c2")) == [BookDelta]
+
+
+def test_a_loss_of_the_connection_that_stands_by_is_its_own() -> None:
+    feed = standing_by()
+
+    resync = only(feed.book("update", 12, 13, connection="c2"), Resync)
+
+    assert resync.connection_id == "c2"
+    assert kinds(feed.book("update", 11, 12, connection="c1")) == [BookDelta]
+    assert kinds(feed.event(records.DISCONNECTED, b"", connection="c1")) == [Gap, Resync]
+
+
+@pytest.mark.parametrize("kind", [records.LOST, records.DISCONNECTED])
+def test_a_connection_that_stood_by_and_ended_is_none(kind: str) -> None:
+    feed = standing_by()
+    feed.event(kind, b"{}", connection="c2")
+
+    assert kinds(feed.event(records.DISCONNECTED, b"", connection="c1")) == [Gap, Resync]
+
+
+def test_a_connection_that_died_without_a_word_is_left_when_another_knows_more() -> None:
+    feed = standing_by()
+    for number in (11, 12):
+        assert feed.book("update", number, number + 1, connection="c2") == []
+        feed.now += life.SILENT_NS
+    assert feed.book("update", 13, 14, connection="c2") == []
+    feed.now += life.SILENT_NS
+
+    record = only(feed.book("update", 14, 15, connection="c2"), BookDelta)
+
+    assert (record.reason, record.last_seq) == (records.HANDOVER, 15)
+
+
+def test_silence_on_both_connections_is_a_quiet_market() -> None:
+    feed = standing_by()
+    for number in range(11, 20):
+        feed.now += 10 * life.SILENT_NS
+        assert feed.book("update", number, number + 1, connection="c2") == []
+        assert kinds(feed.book("update", number, number + 1, connection="c1")) == [BookDelta]
+
+
+def test_what_nobody_heard_between_two_connections_is_a_gap() -> None:
+    """A recorder was killed and began anew: the old connection's end was never written."""
+    feed = Okx().synced()
+    feed.now += 5 * life.SILENT_NS
+
+    gap, record = feed.book("snapshot", -1, 20, [("7", "1")], connection="c2")
+
+    assert isinstance(gap, Gap)
+    assert gap.reason == records.DISCONNECTED
+    assert isinstance(record, BookDelta)
+    assert (record.reason, record.bid_prices) == (records.RESYNC, [7])
+    assert kinds(feed.book("update", 20, 21, connection="c2")) == [BookDelta]
+
+
+def test_a_book_that_did_not_change_while_nobody_listened_goes_on() -> None:
+    feed = Okx().synced()
+    feed.now += 5 * life.SILENT_NS
+
+    assert feed.book("snapshot", -1, 10, connection="c2") == []
+    assert kinds(feed.book("update", 10, 11, connection="c1")) == [BookDelta]
 
 
 def test_a_broken_link_is_a_gap_until_the_next_snapshot() -> None:

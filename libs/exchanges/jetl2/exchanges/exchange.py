@@ -2,14 +2,16 @@
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple
 
 import msgspec
 
 from jetl2.exchanges.errors import UNREADABLE, UnexpectedFrame
 from jetl2.orderbook.checksum import Checksum
+from jetl2.orderbook.rows import Row
 from jetl2.orderbook.sequence import Rule
-from jetl2.schemas.records import BookDelta, Liquidation, MarketRecord, Trade
+from jetl2.schemas.records import BookDelta, DerivativeTicker, Liquidation, MarketRecord, Trade
 
 Frame = Any  # a decoded JSON document
 
@@ -59,33 +61,21 @@ class Book:
     depth: int
 
 
-class Row(NamedTuple):
-    """One row of a book that is kept by row (or order) ids.
-
-    Args:
-        size: Of this row now; "0" removes the row.
-        price, bid: None where the message leaves them out: as the row had them.
-    """
-
-    id: int | str
-    size: str
-    price: str | None = None
-    bid: bool | None = None
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BookRows:
     """Said by `parse` where the exchange sends rows by id; the session makes levels of them.
 
-    A level's size is the sum of its rows. A row that changes or goes and was never known means
-    that something is missing.
+    Only for books whose snapshot comes in the channel.
 
     Args:
         book: Symbol, times and numbering of the BookDelta that comes of it; without levels.
+        strict: A row that changes or goes and was never known means that something is missing;
+            else it is passed over.
     """
 
     book: BookDelta
     rows: Sequence[Row]
+    strict: bool = True
 
     @property
     def symbol(self) -> str:
@@ -312,6 +302,9 @@ def check(record: Parsed) -> None:
         numbers = (record.exchange_ts, record.first_seq, record.last_seq, record.prev_seq)
         if isinstance(record, BookDelta) and record.checksum is not None:
             numbers += (record.checksum,)
+        if isinstance(record, DerivativeTicker):
+            numbers += (record.funding_ts,)
+            _check_numbers(record)
     for number in numbers:
         if type(number) is not int or not -_INT64 <= number < _INT64:
             message = f"expected a whole number of 64 bits, found {number!r:.100}"
@@ -322,4 +315,26 @@ def check(record: Parsed) -> None:
         raise UnexpectedFrame(message)
 
 
+def _check_numbers(record: DerivativeTicker) -> None:
+    for name in DERIVATIVE_NUMBERS:
+        value = getattr(record, name)
+        try:
+            plain = value == "" or (type(value) is str and Decimal(value).is_finite())
+        except InvalidOperation:
+            plain = False
+        if not plain:
+            message = f"expected a decimal number as {name}, found {value!r:.100}"
+            raise UnexpectedFrame(message)
+
+
 _INT64 = 2**63
+
+# The fields of a DerivativeTicker that are numbers as text
+DERIVATIVE_NUMBERS = (
+    "funding_rate",
+    "predicted_funding_rate",
+    "open_interest",
+    "last_price",
+    "index_price",
+    "mark_price",
+)

@@ -1,9 +1,21 @@
 """The life of one book: EMPTY, BUFFERING, SYNCED, GAP, and what each message makes of it."""
 
+from typing import NamedTuple
+
 from jetl2.exchanges import levels
-from jetl2.exchanges.exchange import Exchange
-from jetl2.exchanges.symbol_state import BUFFERING, EMPTY, GAP, SYNCED, SymbolState
+from jetl2.exchanges.exchange import BookRows, Exchange
+from jetl2.exchanges.symbol_state import (
+    BUFFERING,
+    EMPTY,
+    GAP,
+    SYNCED,
+    Held,
+    Standby,
+    SymbolState,
+)
 from jetl2.orderbook import sequence
+from jetl2.orderbook.errors import UnknownRow
+from jetl2.orderbook.rows import Rows
 from jetl2.schemas import decimals, records
 from jetl2.schemas.records import BookDelta, DeadLetter, Gap, MarketRecord, RawEvent, Resync
 
@@ -18,6 +30,23 @@ SECOND_NS = 10**9
 
 # Some minutes of deltas; older ones can join no snapshot that is still to come
 BUFFERED = 10_000
+
+# A connection that has not told within this time what another one has is taken for dead
+SILENT_NS = 2 * SECOND_NS
+
+
+class Problem(NamedTuple):
+    """Why a book is not in step any more."""
+
+    reason: str
+    detail: str
+
+
+class Known(NamedTuple):
+    """A message whose content is in the book already."""
+
+
+KNOWN = Known()
 
 
 class Life:
@@ -45,21 +74,31 @@ class Life:
         self._index += 1
         self.out.append(record)
 
-    def take(self, record: BookDelta) -> None:
+    def take(self, message: BookDelta | BookRows) -> None:
         """Take a snapshot or a delta of the stream."""
-        if record.is_snapshot:
-            self._replace(record)
-        elif self._rule.scope == "connection" and self._state.bound != self._raw.connection_id:
-            self._wait_or_drop()
-        elif self._state.status == SYNCED:
-            self._follow(record)
-        elif self._rule.snapshot == "rest":
-            self._buffer(record)
+        state, rule = self._state, self._rule
+        fields = message if isinstance(message, BookDelta) else message.book
+        elsewhere = rule.scope == "connection" and state.bound != self._raw.connection_id
+        if rule.snapshot == "every":
+            self._take_whole(message, fields)
+        elif fields.is_snapshot:
+            if rule.snapshot == "request":
+                self.join(fields)
+            elif elsewhere and state.status == SYNCED:
+                self._stand_by(message)
+            else:
+                self._replace(message)
+        elif elsewhere:
+            self._follow_elsewhere(message)
+        elif state.status == SYNCED:
+            self._follow(message, fields)
+        elif rule.snapshot in ("rest", "request"):
+            self._buffer(fields)
         else:
             self._wait_or_drop()
 
     def join(self, record: BookDelta) -> None:
-        """Take a REST snapshot: with the buffered deltas that are newer it is the book."""
+        """Take a snapshot that was asked for: with the buffered deltas that are newer it is the book."""
         state = self._state
         if state.status == SYNCED:
             return  # proven in sequence: nothing to learn
@@ -75,11 +114,12 @@ class Life:
             if verdict == sequence.APPLY:
                 joined.advance(delta)
                 newer.append(delta)
-        state.book.replace(record)
+        live = state.live
+        live.book.replace(record)
         for delta in newer:
-            state.book.apply(delta)
-        state.numbering = joined
-        state.exchange_ts = newer[-1].exchange_ts if newer else record.exchange_ts
+            live.book.apply(delta)
+        live.numbering = joined
+        live.exchange_ts = newer[-1].exchange_ts if newer else record.exchange_ts
         self._synced()
 
     def periodic(self) -> None:
@@ -87,7 +127,10 @@ class Life:
         self._write_whole(records.PERIODIC)
 
     def lost(self, reason: str, detail: str, missing: BookDelta | None = None) -> None:
-        """Forget the book, and ask for a new one, for something that it needs is missing.
+        """Forget the book of this event's connection, for something that it needs is missing.
+
+        The book goes on by another connection that missed nothing; without one it is a gap, and a
+        new book is asked for.
 
         Args:
             missing: The delta before which something is missing, where that is known.
@@ -95,27 +138,27 @@ class Life:
         state, raw = self._state, self._raw
         state.buffer.clear()
         # "" is an event that could not be read: it may have been of any connection
-        if (
-            self._rule.scope == "connection"
-            and raw.connection_id
-            and state.bound not in ("", raw.connection_id)
-        ):
-            return  # another connection's: the book does not live on it
+        if not raw.connection_id:
+            state.standbys.clear()
+        elif self._rule.scope == "connection" and state.bound not in ("", raw.connection_id):
+            # The book does not live on it; what stood by does
+            if state.standbys.pop(raw.connection_id, None):
+                self._request(reason)
+            return
         if state.status != SYNCED:
             if state.status == BUFFERING:
                 state.status = GAP if state.begun else EMPTY
             return
-        gap = Gap(symbol=raw.symbol, reason=reason, detail=detail, from_ts=state.applied_ts)
-        if missing:
-            gap.exchange_ts = missing.exchange_ts
-            if self._rule.follow in ("range", "plus1"):
-                gap.first_seq, gap.last_seq = state.numbering.last + 1, missing.first_seq - 1
-            gap.prev_seq = state.numbering.last
-        state.counters["gaps"] += 1
+        if state.standbys:
+            self._hand_over(reason, detail)
+            if reason != records.DISCONNECTED:
+                self._request(reason)
+            return
+        self._gap(reason, detail, missing)
         state.status = GAP
-        state.book.clear()
-        state.numbering = sequence.State()
-        self.emit(gap)
+        state.live.book.clear()
+        state.live.numbering = sequence.State()
+        state.live.rows = None
         self._ask(reason)
 
     def maybe_lost(self, detail: str) -> None:
@@ -124,82 +167,200 @@ class Life:
         Numbers tell, a symbol's or a connection's; a checksum tells where it covers the whole book.
         """
         state, rule = self._state, self._rule
-        numbered = rule.connection_counter or (rule.follow != "none" and state.numbering.last)
+        numbered = rule.connection_counter or (rule.follow != "none" and state.live.numbering.last)
         summed = 0 < state.depth <= self._exchange.checksum_depth
-        if state.status == SYNCED and not numbered and not summed:
+        whole = rule.snapshot == "every"
+        if state.status == SYNCED and not numbered and not summed and not whole:
             self.lost(records.UNREADABLE, detail)
 
     def disconnected(self) -> None:
         """End a connection; the book ends with it unless it can go on by another."""
         state, raw = self._state, self._raw
+        why = raw.payload.decode(errors="replace")
+        if self._rule.scope == "connection" and state.bound != raw.connection_id:
+            state.standbys.pop(raw.connection_id, None)
+        elif self._rule.scope == "connection":
+            others = len(state.connections) > (raw.connection_id in state.connections)
+            # of whole books the next one will do, whose ever it is
+            if self._rule.snapshot != "every" or not others:
+                self.lost(records.DISCONNECTED, why)
+            if state.bound == raw.connection_id:
+                state.bound = ""
         ended = state.connections.pop(raw.connection_id, None)
         if self._rule.scope == "connection":
-            if state.bound == raw.connection_id:
-                self.lost(records.DISCONNECTED, raw.payload.decode(errors="replace"))
-                state.bound = ""
             return
         began_ts = ended.first_ts if ended else 0
         # one that was last heard before this one began has ended without a word
         if not any(c.last_ts >= began_ts for c in state.connections.values()):
-            self.lost(records.DISCONNECTED, raw.payload.decode(errors="replace"))
+            self.lost(records.DISCONNECTED, why)
 
-    def _replace(self, record: BookDelta) -> None:
+    def _take_whole(self, message: BookDelta | BookRows, fields: BookDelta) -> None:
+        """Take a book of an exchange that sends nothing else, from one connection at a time."""
+        state, raw = self._state, self._raw
+        if state.status == SYNCED and state.bound not in ("", raw.connection_id):
+            bound = state.connections.get(state.bound)
+            if bound and raw.local_ts - bound.last_ts < SILENT_NS:
+                self._drop()
+                return
+        if not fields.is_snapshot:
+            self._wait_or_drop()
+            return
+        self._replace(message)
+
+    def _stand_by(self, message: BookDelta | BookRows) -> None:
+        """Begin a second book, of a connection on which the symbol's book does not live."""
+        state, raw = self._state, self._raw
+        standby = Standby(Held(), raw.local_ts)
+        if isinstance(self._begin(standby.held, message), Problem):
+            state.standbys.pop(raw.connection_id, None)
+            return
+        state.standbys[raw.connection_id] = standby
+        bound = state.connections.get(state.bound)
+        silent = bound is None or raw.local_ts - bound.last_ts >= SILENT_NS
+        if silent and not _same(standby.held, state.live):
+            self._hand_over(
+                records.DISCONNECTED, "another connection knows more, this one is silent"
+            )
+
+    def _follow_elsewhere(self, message: BookDelta | BookRows) -> None:
+        """Take a delta of a connection on which the symbol's book does not live."""
+        state, raw = self._state, self._raw
+        standby = state.standbys.get(raw.connection_id)
+        if standby is None:
+            self._wait_or_drop()
+            return
+        found = self._advance(standby.held, message)
+        self._drop()
+        if isinstance(found, Problem):
+            del state.standbys[raw.connection_id]
+            self._request(found.reason)
+            return
+        heard_ts = self._heard_ts()
+        if standby.ahead_ts > heard_ts:
+            if raw.local_ts - standby.ahead_ts >= SILENT_NS:
+                self._hand_over(records.DISCONNECTED, "silent while another connection is not")
+        elif raw.local_ts - heard_ts >= SILENT_NS:
+            standby.ahead_ts = raw.local_ts
+
+    def _hand_over(self, reason: str, detail: str) -> None:
+        """Go on by the connection that stands by and is furthest."""
         state = self._state
+        connection = max(state.standbys, key=lambda c: state.standbys[c].held.applied_ts)
+        standby = state.standbys.pop(connection)
+        seamless = standby.seamless or self._heard_ts() >= standby.began_ts
+        if not seamless:
+            self._gap(reason, detail, None)
+        state.live, state.bound = standby.held, connection
+        state.counters["handovers"] += 1
+        self._write_whole(records.HANDOVER if seamless else records.RESYNC)
+
+    def _heard_ts(self) -> int:
+        """Return when the connection on which the book lives was last heard."""
+        bound = self._state.connections.get(self._state.bound)
+        return bound.last_ts if bound else 0
+
+    def _gap(self, reason: str, detail: str, missing: BookDelta | None) -> None:
+        state = self._state
+        last = state.live.numbering.last
+        gap = Gap(
+            symbol=self._raw.symbol, reason=reason, detail=detail, from_ts=state.live.applied_ts
+        )
+        if missing:
+            gap.exchange_ts = missing.exchange_ts
+            if self._rule.follow in ("range", "plus1"):
+                gap.first_seq, gap.last_seq = last + 1, missing.first_seq - 1
+            gap.prev_seq = last
+        state.counters["gaps"] += 1
+        self.emit(gap)
+
+    def _begin(self, held: Held, message: BookDelta | BookRows) -> BookDelta | Problem:
+        """Let a snapshot be the whole of a held book; return it as levels."""
+        state = self._state
+        if isinstance(message, BookRows):
+            held.rows = Rows()
+            record = held.rows.replace(message.book, message.rows)
+        else:
+            record = message
         depth = max(len(record.bid_prices), len(record.ask_prices))
         depths = self._exchange.depths
         if depths and depth > state.depth:
             # not acknowledged in what we saw: the smallest depth that holds what came
             state.depth = next((d for d in depths if d >= depth), depth)
-        state.bound = self._raw.connection_id
-        state.book.replace(record)
-        state.numbering.replace(record)
-        state.exchange_ts = record.exchange_ts
-        found = self._sum(record)
+        held.book.replace(record)
+        held.numbering.replace(record)
+        held.exchange_ts = record.exchange_ts
+        held.applied_ts = self._raw.local_ts
+        found = self._sum(held, record)
         if found not in (None, record.checksum):
-            self._refuse(record, found)
-            return
-        verified = records.UNCHECKED if found is None else records.PASSED
-        self._synced(checksum=record.checksum, verified=verified)
+            return Problem("checksum", f"expected the sum {record.checksum}, found {found}")
+        record.verified = self._verified(held, found)
+        return record
 
-    def _follow(self, record: BookDelta) -> None:
-        state = self._state
-        verdict = sequence.check(self._rule, state.numbering, record)
+    def _advance(self, held: Held, message: BookDelta | BookRows) -> BookDelta | Known | Problem:
+        """Apply a delta to a held book if it follows; return it as levels."""
+        fields = message if isinstance(message, BookDelta) else message.book
+        verdict = sequence.check(self._rule, held.numbering, fields)
         if verdict == sequence.DROP:
+            return KNOWN
+        if verdict == sequence.GAP:
+            return Problem(
+                "sequence",
+                f"expected what follows {held.numbering.last}, found "
+                f"{fields.first_seq} to {fields.last_seq} after {fields.prev_seq}",
+            )
+        record, book = fields, held.book
+        if isinstance(message, BookRows):
+            try:
+                held.rows = held.rows or Rows()
+                record = held.rows.apply(fields, message.rows, strict=message.strict)
+            except UnknownRow as error:
+                return Problem("row", str(error))
+        book.apply(record)
+        if self._state.depth:
+            try:
+                levels.remove(record, book, *book.truncate(self._state.depth))
+            except decimals.DecimalError as error:
+                return Problem("unreadable", str(error))
+        found = self._sum(held, record)
+        if found not in (None, record.checksum):
+            return Problem("checksum", f"expected the sum {record.checksum}, found {found}")
+        held.numbering.advance(record)
+        held.applied_ts = self._raw.local_ts
+        held.exchange_ts = record.exchange_ts
+        if self._rule.crossed == "gap" and book.crossed:
+            return Problem("crossed", "the best bid is not below the best ask")
+        record.verified = self._verified(held, found)
+        return record
+
+    def _replace(self, message: BookDelta | BookRows) -> None:
+        state = self._state
+        known = state.status == SYNCED
+        state.bound = self._raw.connection_id
+        state.standbys.pop(state.bound, None)
+        state.live.numbering = sequence.State()
+        found = self._begin(state.live, message)
+        if isinstance(found, Problem):
+            self._refuse(found)
+            return
+        update = known and self._rule.snapshot == "every"
+        self._synced(checksum=found.checksum, verified=found.verified, update=update)
+
+    def _follow(self, message: BookDelta | BookRows, fields: BookDelta) -> None:
+        state = self._state
+        record = self._advance(state.live, message)
+        if isinstance(record, Known):
             self._drop()
             return
-        if verdict == sequence.GAP:
-            detail = (
-                f"expected what follows {state.numbering.last}, found "
-                f"{record.first_seq} to {record.last_seq} after {record.prev_seq}"
-            )
-            self.lost("sequence", detail, record)
-            if self._rule.snapshot == "rest":
-                self._buffer(record)
+        if isinstance(record, Problem):
+            self.lost(record.reason, record.detail, fields)
+            if record.reason == "sequence" and self._rule.snapshot in ("rest", "request"):
+                self._buffer(fields)
             return
-        book = state.book
-        book.apply(record)
-        if state.depth:
-            try:
-                levels.remove(record, book, *book.truncate(state.depth))
-            except decimals.DecimalError as error:
-                self.lost("unreadable", str(error), record)
-                return
-        found = self._sum(record)
-        if found not in (None, record.checksum):
-            self._refuse(record, found)
-            return
-        state.numbering.advance(record)
-        state.applied_ts = self._raw.local_ts
-        state.exchange_ts = record.exchange_ts
         if not record.bid_prices and not record.ask_prices:
             return
-        if book.crossed:
-            if self._rule.crossed == "gap":
-                self.lost("crossed", "the best bid is not below the best ask", record)
-                return
+        if state.live.book.crossed:
             record.crossed = True
             state.counters["crossed"] += 1
-        record.verified = records.UNCHECKED if found is None else records.PASSED
         record.duplicates, state.dropped = state.dropped, 0
         self.emit(record)
 
@@ -220,62 +381,81 @@ class Life:
             del state.buffer[0]
         self._ask_if_due("no snapshot came")
 
-    def _synced(self, *, checksum: int | None = None, verified: str = records.UNCHECKED) -> None:
+    def _synced(
+        self,
+        *,
+        checksum: int | None = None,
+        verified: str | None = None,
+        update: bool = False,
+    ) -> None:
         """Write the book that a snapshot gave, and go on from it."""
         state = self._state
         state.buffer.clear()
         state.status = SYNCED
         state.asked, state.asked_ts, state.refused = 0, 0, False
-        state.applied_ts = self._raw.local_ts
+        state.live.applied_ts = self._raw.local_ts
         reason = records.RESYNC if state.begun else records.INITIAL
         state.begun = True
-        self._write_whole(reason, checksum=checksum, verified=verified)
+        self._write_whole(
+            records.UPDATE if update else reason, checksum=checksum, verified=verified
+        )
 
     def _write_whole(
-        self, reason: str, *, checksum: int | None = None, verified: str = records.UNCHECKED
+        self, reason: str, *, checksum: int | None = None, verified: str | None = None
     ) -> None:
-        state = self._state
-        last = max(state.numbering.last, 0)
+        state, live = self._state, self._state.live
+        last = max(live.numbering.last, 0)
         try:
             record = levels.whole(
-                state.book,
+                live.book,
                 symbol=self._raw.symbol,
                 reason=reason,
-                exchange_ts=state.exchange_ts,
+                exchange_ts=live.exchange_ts,
                 first_seq=last,
                 last_seq=last,
                 checksum=checksum,
-                verified=verified,
+                verified=self._verified(live, None) if verified is None else verified,
             )
         except decimals.DecimalError as error:
             self.lost("unreadable", str(error))
             return
-        if state.book.crossed:
+        if live.book.crossed:
             record.crossed = True
             state.counters["crossed"] += 1
         record.duplicates, state.dropped = state.dropped, 0
         self.emit(record)
 
-    def _sum(self, record: BookDelta) -> int | None:
+    def _verified(self, held: Held, found: int | None) -> str:
+        """Say what is known of a held book whose sum was compared and right (None: was not)."""
+        if found is not None:
+            return records.PASSED
+        rule, state = self._rule, self._state
+        if rule.connection_counter:
+            connection = state.connections.get(state.bound)
+            numbered = connection is not None and connection.offset is not None
+        else:
+            numbered = rule.snapshot == "every" or (rule.follows and held.numbering.last != 0)
+        return records.UNCHECKED if numbered else records.UNPROVEN
+
+    def _sum(self, held: Held, record: BookDelta) -> int | None:
         """Return the sum of our book where the exchange sent one, and count the comparison."""
         if record.checksum is None or self._exchange.checksum is None:
             return None
-        found = self._exchange.checksum(self._state.book, record)
+        found = self._exchange.checksum(held.book, record)
         passed = found == record.checksum
         self._state.counters["checksums_passed" if passed else "checksums_failed"] += 1
         return found
 
-    def _refuse(self, record: BookDelta, found: int | None) -> None:
+    def _refuse(self, problem: Problem) -> None:
+        """Do without a snapshot that contradicts itself."""
         state = self._state
-        detail = f"expected the sum {record.checksum}, found {found}"
         if state.status == SYNCED:
-            self.lost("checksum", detail, record)
+            self.lost(problem.reason, problem.detail)
             return
-        # a snapshot that contradicts itself
-        state.book.clear()
-        state.numbering = sequence.State()
+        state.live.book.clear()
+        state.live.numbering = sequence.State()
         state.refused = True
-        self._ask_if_due(f"checksum of the snapshot: {detail}")
+        self._ask_if_due(f"checksum of the snapshot: {problem.detail}")
 
     def _drop(self) -> None:
         self._state.dropped += 1
@@ -301,11 +481,15 @@ class Life:
             self._ask(reason)
 
     def _ask(self, reason: str) -> None:
-        state, raw = self._state, self._raw
-        state.asked_ts = raw.local_ts
+        state = self._state
+        state.asked_ts = self._raw.local_ts
         state.asked = min(state.asked + 1, 16)
         state.refused = False
-        state.counters["resyncs"] += 1
+        self._request(reason)
+
+    def _request(self, reason: str) -> None:
+        raw = self._raw
+        self._state.counters["resyncs"] += 1
         self.out.append(
             Resync(
                 exchange=self._exchange.name,
@@ -315,3 +499,13 @@ class Life:
                 local_ts=raw.local_ts,
             )
         )
+
+
+def _same(one: Held, other: Held) -> bool:
+    """Whether two books hold the same levels."""
+    price = min(one.book.price_exponent, other.book.price_exponent)
+    size = min(one.book.size_exponent, other.book.size_exponent)
+    for held in (one, other):
+        held.book.refine(price, size)
+    depth = max(one.book.depth, other.book.depth)
+    return one.book.top(depth) == other.book.top(depth)

@@ -6,13 +6,31 @@ others, so that any split of the symbols over sessions gives the same records.
 
 from jetl2.exchanges import life, symbol_state
 from jetl2.exchanges.errors import UNREADABLE, UnexpectedFrame
+from jetl2.exchanges.exchange import (
+    DERIVATIVE_NUMBERS,
+    Address,
+    BookRows,
+    Exchange,
+    check,
+    decode_json,
+    read,
+)
 from jetl2.exchanges.exchange import Book as Depth
-from jetl2.exchanges.exchange import Exchange, check, decode_json, read
 from jetl2.exchanges.life import Output
 from jetl2.exchanges.symbol_state import Connection, SymbolState
 from jetl2.orderbook.book import Book
+from jetl2.orderbook.errors import BookError
 from jetl2.schemas import records
-from jetl2.schemas.records import BookDelta, BookTicker, DeadLetter, MarketRecord, RawEvent, Trade
+from jetl2.schemas.decimals import DecimalError
+from jetl2.schemas.records import (
+    BookDelta,
+    DeadLetter,
+    DerivativeTicker,
+    Liquidation,
+    MarketRecord,
+    RawEvent,
+    Trade,
+)
 
 EMPTY, BUFFERING, SYNCED, GAP = (
     symbol_state.EMPTY,
@@ -25,7 +43,7 @@ HOUR_NS = 3600 * 10**9
 
 # Two connections that overlap at a renewal, or two recorders, are seconds apart, not more trades
 TRADE_IDS_KEPT = 512
-# The best bid and ask are taken from one connection until it was silent for this long
+# The best bid and ask, and what else has no id, are taken from one connection until it was silent for this long
 TICKER_SILENCE_NS = 10 * 10**9
 # Connections of one symbol at a time are one or two; whose end was never written are forgotten
 CONNECTIONS_KEPT = 8
@@ -89,7 +107,7 @@ class Session:
 
     def book(self, symbol: str) -> Book:
         """Return the book of a symbol, to look at only; without a level until SYNCED."""
-        return self._symbols[symbol].book
+        return self._symbols[symbol].live.book
 
     def state(self, symbol: str) -> symbol_state.Status:
         """Return where the book of a symbol is in its life."""
@@ -98,7 +116,7 @@ class Session:
 
     def sequence(self, symbol: str) -> int:
         """Return the exchange's number of the last message in the book, 0 without numbers."""
-        return max(self._symbols[symbol].numbering.last, 0)
+        return max(self._symbols[symbol].live.numbering.last, 0)
 
     def counters(self, symbol: str) -> dict[str, int]:
         """Return what was counted for a symbol, "" for connection-level frames, all its life."""
@@ -109,7 +127,8 @@ class Session:
         connection = _seen(state, raw) if raw.symbol else None
         count = self.exchange.connection_seq
         try:
-            frame, found = read(self.exchange, raw.payload)
+            address = Address(raw.symbol, raw.channel)
+            frame, found = read(self.exchange, raw.payload, address)
             number = count(frame) if count else None
         except UnexpectedFrame as error:
             self._unreadable(state, book, raw, error)
@@ -119,14 +138,23 @@ class Session:
         for record in found:
             if record.symbol != raw.symbol:
                 continue
-            if isinstance(record, BookDelta):
-                book.take(record)
+            if isinstance(record, BookDelta | BookRows):
+                self._book(state, book, raw, record)
             elif isinstance(record, Depth):
                 state.depth = record.depth
             elif _known(state, raw, record):
                 state.counters["duplicates"] += 1
-            else:
+            elif not isinstance(record, DerivativeTicker) or _news(state, record):
                 book.emit(record)
+
+    def _book(
+        self, state: SymbolState, book: life.Life, raw: RawEvent, record: BookDelta | BookRows
+    ) -> None:
+        try:
+            book.take(record)
+        except (BookError, DecimalError) as error:
+            # What only shows when rows become levels
+            self._unreadable(state, book, raw, error)
 
     def _rest_snapshot(self, state: SymbolState, book: life.Life, raw: RawEvent) -> None:
         try:
@@ -187,13 +215,27 @@ def _count_through(connection: Connection, book: life.Life, raw: RawEvent, numbe
 
 
 def _known(state: SymbolState, raw: RawEvent, record: MarketRecord) -> bool:
-    """Whether another connection gave this trade, or gives the best bid and ask, already."""
-    if isinstance(record, Trade):
-        return bool(record.trade_id) and _known_trade(state, record)
-    return isinstance(record, BookTicker) and _elsewhere(state, raw)
+    """Whether another connection gave this already, or gives what has no id of its own."""
+    if isinstance(record, Trade | Liquidation) and record.trade_id:
+        return _known_trade(state, record)
+    return _elsewhere(state, raw)
 
 
-def _known_trade(state: SymbolState, record: Trade) -> bool:
+def _news(state: SymbolState, record: DerivativeTicker) -> bool:
+    """Complete a ticker by what was last known; return whether it says anything new."""
+    known, news = state.derivative, False
+    if record.funding_ts and known.get("funding_ts") != str(record.funding_ts):
+        known["funding_ts"], news = str(record.funding_ts), True
+    record.funding_ts = int(known.get("funding_ts", 0))
+    for name in DERIVATIVE_NUMBERS:
+        value = getattr(record, name)
+        if value and known.get(name) != value:
+            known[name], news = value, True
+        setattr(record, name, known.get(name, ""))
+    return news
+
+
+def _known_trade(state: SymbolState, record: Trade | Liquidation) -> bool:
     if record.trade_id in state.trade_ids:
         return True
     state.trade_ids[record.trade_id] = None

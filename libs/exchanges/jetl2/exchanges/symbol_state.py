@@ -6,6 +6,8 @@ from typing import Any, Literal
 import msgspec
 
 from jetl2.orderbook.book import Book, columns
+from jetl2.orderbook.rows import Rows
+from jetl2.orderbook.rows import Saved as RowColumns
 from jetl2.orderbook.sequence import State
 from jetl2.schemas import decimals
 from jetl2.schemas.records import BookDelta
@@ -20,6 +22,7 @@ COUNTERS = (
     "messages",
     "unparsed",
     "gaps",
+    "handovers",
     "resyncs",
     "checksums_passed",
     "checksums_failed",
@@ -46,27 +49,63 @@ class Connection:
 
 
 @dataclass(slots=True)
+class Held:
+    """A book as one connection gives it (or, of numbers that all share, as all of them do).
+
+    Args:
+        applied_ts, exchange_ts: Of the last message in the book.
+        rows: Where the exchange sends rows by id.
+    """
+
+    book: Book = field(default_factory=Book)
+    numbering: State = field(default_factory=State)
+    applied_ts: int = 0
+    exchange_ts: int = 0
+    rows: Rows | None = None
+
+
+@dataclass(slots=True)
+class Standby:
+    """A second connection's book, in step too, to go on by when the first one ends.
+
+    Args:
+        began_ts: local_ts of its snapshot.
+        ahead_ts: local_ts of the first delta that came when the first connection had been silent
+            for too long; 0: none.
+        seamless: It began with the levels that the first connection had: nothing is missing
+            between the two, even if that one was not heard any more.
+    """
+
+    held: Held
+    began_ts: int
+    ahead_ts: int = 0
+    seamless: bool = False
+
+
+@dataclass(slots=True)
 class SymbolState:
     """All that the session keeps for one symbol; nothing of a session lives elsewhere.
 
     Args:
+        live: The book that records are made of; without a level until it is known.
+        standbys: By connection, where a book lives on one connection.
         seq: Number of the last record written, of whatever type.
         depth: Levels a side that the book is cut to; 0: not known or not cut.
         bound: Connection whose deltas the book takes, where numbers belong to a connection.
         begun: A snapshot has been written once.
         buffer: Deltas waiting for a REST snapshot.
         hour: UTC hour of the latest event.
-        applied_ts, exchange_ts: Of the last message in the book.
         dropped: Messages dropped as known since the last book record.
         asked_ts, asked: When a resync was last asked for, how often in a row.
         refused: The last snapshot that came was too old.
         trade_ids: The latest ones, as keys in order.
-        ticker_connection, ticker_ts: Of the latest best bid and ask.
+        ticker_connection, ticker_ts: Of the latest record without an id, as a best bid and ask is.
+        derivative: Last known numbers of the derivative ticker.
     """
 
-    book: Book = field(default_factory=Book)
+    live: Held = field(default_factory=Held)
+    standbys: dict[str, Standby] = field(default_factory=dict)
     status: Status = EMPTY
-    numbering: State = field(default_factory=State)
     seq: int = 0
     depth: int = 0
     bound: str = ""
@@ -74,8 +113,6 @@ class SymbolState:
     connections: dict[str, Connection] = field(default_factory=dict)
     buffer: list[BookDelta] = field(default_factory=list)
     hour: int = -1
-    applied_ts: int = 0
-    exchange_ts: int = 0
     dropped: int = 0
     asked_ts: int = 0
     asked: int = 0
@@ -83,16 +120,32 @@ class SymbolState:
     trade_ids: dict[str, None] = field(default_factory=dict)
     ticker_connection: str = ""
     ticker_ts: int = 0
+    derivative: dict[str, str] = field(default_factory=dict)
     counters: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTERS, 0))
 
 
-class _Saved(msgspec.Struct):
-    version: int
+class _SavedBook(msgspec.Struct):
     price_exponent: int
     size_exponent: int
     bids: tuple[list[int | str], list[int | str]]
     asks: tuple[list[int | str], list[int | str]]
     numbering: State
+    applied_ts: int
+    exchange_ts: int
+    rows: RowColumns | None
+
+
+class _SavedStandby(msgspec.Struct):
+    book: _SavedBook
+    began_ts: int
+    ahead_ts: int
+    seamless: bool
+
+
+class _Saved(msgspec.Struct):
+    version: int
+    live: _SavedBook
+    standbys: dict[str, _SavedStandby]
     connections: dict[str, Connection]
     buffer: list[BookDelta]
     trade_ids: list[str]
@@ -100,7 +153,7 @@ class _Saved(msgspec.Struct):
     plain: dict[str, Any]
 
 
-_VERSION = 1
+_VERSION = 2
 _PLAIN = (
     "status",
     "seq",
@@ -108,30 +161,27 @@ _PLAIN = (
     "bound",
     "begun",
     "hour",
-    "applied_ts",
-    "exchange_ts",
     "dropped",
     "asked_ts",
     "asked",
     "refused",
     "ticker_connection",
     "ticker_ts",
+    "derivative",
 )
 _decode = msgspec.json.Decoder(_Saved).decode
 
 
 def dump(state: SymbolState) -> bytes:
     """Return everything of a state as JSON; `load` gives its equal."""
-    book = state.book
-    bids, asks = book.top(book.depth)
     return msgspec.json.encode(
         _Saved(
             version=_VERSION,
-            price_exponent=book.price_exponent,
-            size_exponent=book.size_exponent,
-            bids=_saved(columns(bids)),
-            asks=_saved(columns(asks)),
-            numbering=state.numbering,
+            live=_saved(state.live),
+            standbys={
+                connection: _SavedStandby(_saved(s.held), s.began_ts, s.ahead_ts, s.seamless)
+                for connection, s in state.standbys.items()
+            },
             connections=state.connections,
             buffer=state.buffer,
             trade_ids=list(state.trade_ids),
@@ -151,6 +201,36 @@ def load(saved: bytes) -> SymbolState:
     if found.version != _VERSION:
         message = f"expected a session state of version {_VERSION}, found {found.version}"
         raise ValueError(message)
+    return SymbolState(
+        live=_held(found.live),
+        standbys={
+            connection: Standby(_held(s.book), s.began_ts, s.ahead_ts, s.seamless)
+            for connection, s in found.standbys.items()
+        },
+        connections=found.connections,
+        buffer=found.buffer,
+        trade_ids=dict.fromkeys(found.trade_ids),
+        counters=found.counters,
+        **found.plain,
+    )
+
+
+def _saved(held: Held) -> _SavedBook:
+    book = held.book
+    bids, asks = book.top(book.depth)
+    return _SavedBook(
+        price_exponent=book.price_exponent,
+        size_exponent=book.size_exponent,
+        bids=_columns(columns(bids)),
+        asks=_columns(columns(asks)),
+        numbering=held.numbering,
+        applied_ts=held.applied_ts,
+        exchange_ts=held.exchange_ts,
+        rows=held.rows.save() if held.rows else None,
+    )
+
+
+def _held(found: _SavedBook) -> Held:
     book = Book()
     book.refine(found.price_exponent, found.size_exponent)
     (bid_prices, bid_sizes), (ask_prices, ask_sizes) = (
@@ -168,18 +248,11 @@ def load(saved: bytes) -> SymbolState:
             ask_sizes=ask_sizes,
         )
     )
-    return SymbolState(
-        book=book,
-        numbering=found.numbering,
-        connections=found.connections,
-        buffer=found.buffer,
-        trade_ids=dict.fromkeys(found.trade_ids),
-        counters=found.counters,
-        **found.plain,
-    )
+    rows = None if found.rows is None else Rows(found.rows)
+    return Held(book, found.numbering, found.applied_ts, found.exchange_ts, rows)
 
 
-def _saved(side: tuple[list[int], list[int]]) -> tuple[list[int | str], list[int | str]]:
+def _columns(side: tuple[list[int], list[int]]) -> tuple[list[int | str], list[int | str]]:
     prices, sizes = side
     return _json_ints(prices), _json_ints(sizes)
 

@@ -7,3 +7,7 @@ class BookError(Exception):
 
 class NotASnapshot(BookError):  # noqa: N818 - reads best so
     """`Book.replace` was given a delta, or `Book.apply` a snapshot: a mistake in the caller."""
+
+
+class UnknownRow(BookError):  # noqa: N818 - reads best so
+    """A row changes that was never there: something is missing."""

@@ -18,9 +18,11 @@ class Rule:
 
     Args:
         snapshot: Where the book comes from: "channel" (in the stream), "rest" (deltas are buffered
-            meanwhile), "every" (each message is a whole book).
+            meanwhile), "request" (the same, but asked for and answered in the stream), "every"
+            (each message is a whole book).
         first: What the first delta after a snapshot numbered L must meet. "next": first <= L+1 <=
-            last. "at": first <= L <= last. "prev": prev == L. "spans": prev <= L < last. "any".
+            last. "at": first <= L <= last, or prev == L. "prev": prev == L. "spans": prev <= L <
+            last. "any".
         follow: What each later one must meet, L being the last one's number. "plus1": first == L+1.
             "range": first <= L+1 (an overlap is harmless, sizes are absolute). "prev": prev == L.
             "overlap": first <= L < last. "rising": last > L. "none": nothing.
@@ -34,7 +36,7 @@ class Rule:
             any proof).
     """
 
-    snapshot: Literal["channel", "rest", "every"] = "channel"
+    snapshot: Literal["channel", "rest", "request", "every"] = "channel"
     first: Literal["next", "at", "prev", "spans", "any"] = "any"
     follow: Literal["plus1", "range", "prev", "overlap", "rising", "none"] = "none"
     drop_at: bool = True
@@ -51,7 +53,12 @@ class Rule:
         if self.connection_counter:
             return "connection sequence"
         # A number that only rises leaves room for what was lost
-        return "none" if self.follow in ("none", "rising") else "sequence"
+        return "sequence" if self.follows else "none"
+
+    @property
+    def follows(self) -> bool:
+        """Whether deltas have numbers of their own that must follow each other."""
+        return self.follow not in ("none", "rising")
 
     @property
     def proven(self) -> bool:
@@ -62,12 +69,13 @@ class Rule:
 # The families of the field; an exchange names one, or one with a parameter replaced
 REST_RANGE = Rule(snapshot="rest", first="next", follow="range", scope="symbol")
 REST_PREV = Rule(snapshot="rest", first="at", follow="prev", drop_at=False, scope="symbol")
+REQ_PREV = Rule(snapshot="request", first="prev", follow="prev", scope="symbol")
 CHAN_PREV = Rule(first="prev", follow="prev")
 CHAN_PLUS1 = Rule(first="next", follow="plus1")
 CHAN_OVERLAP = Rule(first="any", follow="overlap")
 CONN_COUNTER = Rule(connection_counter=True)
 CHECKSUM_ONLY = Rule()
-KEYED_ROWS = Rule()
+KEYED_ROWS = Rule(crossed="gap")
 UNPROVEN = Rule(crossed="gap")
 FULL_REPLACE = Rule(snapshot="every")
 
@@ -133,7 +141,7 @@ def _first(rule: Rule, last: int, record: BookDelta) -> Verdict:
     if how == "next":
         return APPLY if record.first_seq <= last + 1 else GAP
     if how == "at":
-        return APPLY if record.first_seq <= last else GAP
+        return APPLY if record.first_seq <= last or record.prev_seq == last else GAP
     if how == "spans":
         return APPLY if record.prev_seq <= last else GAP
     return APPLY

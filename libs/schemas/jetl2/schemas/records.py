@@ -27,10 +27,13 @@ UNKNOWN = "unknown"
 INITIAL = "initial"
 RESYNC = "resync"
 PERIODIC = "periodic"
+HANDOVER = "handover"  # the book goes on by another connection, which missed nothing
+UPDATE = "update"  # the exchange sends nothing but whole books
 
-# What the exchange's checksum said of the book after a record
+# What is known of the book after a record, beyond that no number is missing
 UNCHECKED = "none"
-PASSED = "passed"
+PASSED = "passed"  # the exchange's checksum is that of the book
+UNPROVEN = "unproven"  # neither numbers nor a sum could show that something is missing
 
 
 @dataclass(slots=True, kw_only=True)
@@ -91,7 +94,7 @@ class BookDelta(MarketRecord):
 
     Args:
         checksum: The sum that the exchange sent with this message, if any.
-        verified: UNCHECKED, or PASSED when the book after this record gave that sum.
+        verified: UNCHECKED, PASSED when the book after this record gave that sum, or UNPROVEN.
         duplicates: Messages of this symbol dropped as already applied since the last book record.
         crossed: Best bid >= best ask after this record.
     """
@@ -165,7 +168,7 @@ class Gap(MarketRecord):
 
     Args:
         first_seq: First number missing, as far as it is known; last_seq: last number missing.
-        reason: disconnected, sequence, checksum, connection_sequence, crossed, lost, unreadable.
+        reason: disconnected, sequence, checksum, connection_sequence, crossed, row, lost, unreadable.
         detail: Expected and found, for a person.
         from_ts: local_ts of the last message that was surely applied; 0 when there was none.
     """
