@@ -112,11 +112,11 @@ class PlainIngestor:
 
     async def _address(self, url: str) -> str:
         if self.exchange.token is not None:
-            answer = await self._rest.post(_tail(self.exchange.token.url))
+            answer = await self._rest.post(tail(self.exchange.token.url))
             while answer.status_code != HTTPStatus.OK:
-                answer = await self._rest.post(_tail(self.exchange.token.url))
+                answer = await self._rest.post(tail(self.exchange.token.url))
             url = self.exchange.token.parse(self.exchange.decode(answer.content))
-        return self._simulator.endpoints["ws"] + _tail(url)
+        return self._simulator.endpoints["ws"] + tail(url)
 
     async def _receive(
         self, socket: ClientConnection, symbols: list[str], data_types: list[str]
@@ -175,7 +175,7 @@ class PlainIngestor:
     async def _fetch(self, line: Line, symbol: str) -> None:
         snapshot = self.exchange.snapshot
         assert snapshot is not None
-        url = _tail(snapshot.url(symbol))
+        url = tail(snapshot.url(symbol))
         answer = await self._rest.get(url)
         while answer.status_code != HTTPStatus.OK:
             await asyncio.sleep(float(answer.headers["Retry-After"]))
@@ -223,6 +223,6 @@ class PlainIngestor:
             pass  # the next one begins the book anew
 
 
-def _tail(url: str) -> str:
+def tail(url: str) -> str:
     """Return the URL without scheme and host."""
     return urlunsplit(urlsplit(url)._replace(scheme="", netloc="")) or "/"

@@ -7,6 +7,7 @@ import asyncio
 import time
 from decimal import Decimal
 
+import httpx
 import pytest
 
 from jetl2.devstack import dialects, faults
@@ -14,9 +15,10 @@ from jetl2.devstack.faults import Faults
 from jetl2.devstack.market import Levels
 from jetl2.devstack.simulator import Simulator, simulating
 from jetl2.exchanges import adapters
+from jetl2.exchanges.exchange import decode_json
 from jetl2.orderbook.book import Book
 from jetl2.schemas.records import BookTicker, DeadLetter, Gap, Trade
-from tests.plain_ingestor import PlainIngestor
+from tests.plain_ingestor import PlainIngestor, tail
 
 NAMES = sorted(dialects.load())
 DATA_TYPES = ("book_delta", "trade", "book_ticker")
@@ -72,6 +74,26 @@ def test_misbehaviour_is_noticed_and_the_books_end_true(name: str) -> None:
     assert done >= {faults.DUPLICATE, faults.CORRUPT, faults.DISCONNECT, faults.SILENT}
     assert client.of(DeadLetter)
     assert {gap.reason for gap in client.of(Gap)} & {"disconnected", "unreadable"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_instruments_are_listed_in_the_exchange_s_form(name: str) -> None:
+    simulator = Simulator(dialects.load()[name], events=1)
+    instruments = adapters.get(name).instruments
+    urls = [instruments.url] if isinstance(instruments.url, str) else instruments.url
+
+    method, content = ("POST", instruments.body) if instruments.body else ("GET", None)
+
+    async def listed() -> list[bytes]:
+        async with simulating(simulator), httpx.AsyncClient(trust_env=False) as client:
+            urls_here = [simulator.endpoints["rest"] + tail(url) for url in urls]
+            answers = [await client.request(method, url, content=content) for url in urls_here]
+        return [answer.raise_for_status().content for answer in answers]
+
+    found = [i for body in asyncio.run(listed()) for i in instruments.parse(decode_json(body))]
+
+    assert {i.symbol for i in found} >= set(simulator.symbols)
+    assert all(i.active and i.base and i.quote for i in found if i.symbol in simulator.symbols)
 
 
 async def _follow(simulator: Simulator) -> PlainIngestor:

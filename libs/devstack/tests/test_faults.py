@@ -26,6 +26,26 @@ def test_a_scheduled_fault_waits_for_a_frame_whose_loss_is_noticed() -> None:
     assert happened == ["", "", "", "", "drop", ""]
 
 
+def test_faults_that_wait_lose_no_other() -> None:
+    one = faults.Faults(schedule={0: "drop", 1: "reorder", 2: "corrupt"})
+
+    happened = [one.next("A", matters=n >= 3) for n in range(6)]
+
+    # What cannot be read is noticed whatever it says
+    assert happened == ["", "", "corrupt", "drop", "reorder", ""]
+
+
+def test_an_occasion_takes_only_what_befalls_it() -> None:
+    one = faults.Faults()
+    one.ask("rest_429")
+    one.ask("late_snapshot", "B")
+
+    assert one.at(faults.SNAPSHOT, "A") == ""
+    assert one.next("B", matters=True) == ""
+    assert one.at(faults.SNAPSHOT, "B") == "late_snapshot"
+    assert [one.at(faults.REST), one.at(faults.REST)] == ["rest_429", ""]
+
+
 def test_what_is_asked_for_happens_once_to_that_symbol() -> None:
     one = faults.Faults()
     one.ask("silent", "B")
@@ -45,3 +65,5 @@ def test_damage_cannot_be_read_and_tampering_can() -> None:
         json.loads(faults.damaged(text))
     assert json.loads(faults.tampered(text))["checksum"] == 193
     assert faults.tampered('{"checksum":0}') == '{"checksum":0}'
+    assert faults.damaged(b"1234") == b"12"
+    assert faults.tampered(b"1234") == b"1234"
