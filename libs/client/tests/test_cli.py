@@ -19,11 +19,14 @@ COMMANDS = [
     ["coverage"],
     ["book"],
     ["replay"],
+    ["ingest"],
 ]
 
 
-def jetl2(*words: str, api: str = "127.0.0.1:1") -> subprocess.CompletedProcess[str]:
-    path = ":".join(p for p in sys.path if p)
+def jetl2(
+    *words: str, api: str = "127.0.0.1:1", without: str = "-"
+) -> subprocess.CompletedProcess[str]:
+    path = ":".join(p for p in sys.path if p and not p.endswith(without))
     return subprocess.run(
         [sys.executable, "-m", "jetl2.client", *words],
         env={"PYTHONPATH": path, "JETL2_API": api, "COLUMNS": "200"},
@@ -41,6 +44,16 @@ def test_each_command_explains_itself_by_an_example(words: list[str]) -> None:
     assert answer.returncode == 0
     assert "Example: jetl2 " in answer.stdout
     assert answer.stderr == ""
+
+
+def test_what_the_ingestor_does_is_said_where_it_is_missing() -> None:
+    answer = jetl2("ingest", "check", "kraken", without="services/ingestor")
+    wrong = jetl2("ingest", "chekc")
+
+    assert (answer.returncode, wrong.returncode) == (1, 2)
+    assert answer.stderr == (
+        "jetl2: the ingestor is not installed here: pip install jetl2-ingestor\n"
+    )
 
 
 def test_help_is_quick() -> None:

@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from jetl2.client.commands import catalog, export, replay
+from jetl2.client.commands import catalog, export, ingest, replay
 from jetl2.client.errors import ClientError
 
 _EPILOG = (
@@ -28,6 +28,11 @@ app.add_typer(catalog.app, name="catalog")
 app.command("coverage")(catalog.coverage)
 app.command("book")(catalog.book)
 app.command("replay")(replay.replay)
+app.command(
+    "ingest",
+    add_help_option=False,
+    context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
+)(ingest.ingest)
 
 
 @app.callback(invoke_without_command=True)

@@ -41,9 +41,9 @@ def replay(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Folder for CSV files; none: no files.")
     ] = None,
-    json: Annotated[
+    json: Annotated[  # noqa: FBT002
         bool, typer.Option("--json", help="Print an object per exchange of a session.")
-    ] = False,  # noqa: FBT002
+    ] = False,
 ) -> None:
     """Merge recorded sessions as the platform does, and write the same CSV files.
 
