@@ -151,3 +151,30 @@ def _javascript(value: Decimal) -> str:
         return _short(value)
     digits, _, exponent = f"{value.normalize():e}".partition("e")
     return f"{digits}e{int(exponent)}"
+
+
+@pytest.mark.parametrize(
+    "bids,asks,expected",
+    [
+        ("43231.1 4, 43231 6", "43232.8 9, 43232.9 8", -1504501796),
+        ("3366.1 7", "3366.8 9, 3368 8, 3372 8", 831078360),
+    ],
+)
+def test_bitgets_documented_texts_give_their_sums(bids: str, asks: str, expected: int) -> None:
+    book, record = Book(), snapshot(bids, asks)
+    book.replace(record)
+    record.checksum = expected
+
+    assert checksum.bitget(book, record) == expected
+
+
+def test_bitget_sums_numbers_with_all_their_decimals_too() -> None:
+    book, record = Book(), snapshot("9.50 1.000, 9.00 0.250", "10.00 12.500")
+    book.replace(record)
+    record.checksum = reference.okx_checksum(
+        [("9.50", "1.000"), ("9.00", "0.250")], [("10.00", "12.500")]
+    )
+    assert checksum.bitget(book, record) == record.checksum
+
+    record.checksum += 1
+    assert checksum.bitget(book, record) != record.checksum

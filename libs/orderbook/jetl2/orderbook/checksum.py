@@ -14,6 +14,7 @@ Checksum = Callable[[Book, BookDelta], int]
 KRAKEN_DEPTH = 10
 OKX_DEPTH = 25
 BITFINEX_DEPTH = 25
+BITGET_DEPTH = 25
 
 
 def kraken(book: Book, record: BookDelta) -> int:  # noqa: ARG001 - the form of every checksum
@@ -61,6 +62,34 @@ def bitfinex(book: Book, record: BookDelta) -> int:  # noqa: ARG001
         for level in pair
         if level is not None
     )
+
+
+def bitget(book: Book, record: BookDelta) -> int:
+    """Signed CRC-32 of 25 levels, bid and ask by turns, "price:size" joined by colons.
+
+    The numbers as sent: with all decimals of the instrument until 2024, later in the shortest form.
+    No message says which, so that both are tried.
+
+    Source: https://www.bitget.com/api-doc/spot/websocket/public/Depth-Channel (read 2026-11-22).
+    """
+    bids, asks = book.top(BITGET_DEPTH)
+    found = 0
+    for write in (render, plain):
+        found = _signed_sum(
+            f"{write(level[0], book.price_exponent)}:{write(level[1], book.size_exponent)}"
+            for pair in zip_longest(bids, asks)
+            for level in pair
+            if level is not None
+        )
+        if found == record.checksum:
+            break
+    return found
+
+
+def plain(mantissa: int, exponent: int) -> str:
+    """Return a number's text with all its decimals: trailing zeros stay."""
+    digits = str(mantissa).rjust(1 - exponent, "0")
+    return f"{digits[:exponent]}.{digits[exponent:]}" if exponent else digits
 
 
 def javascript(mantissa: int, exponent: int) -> str:
