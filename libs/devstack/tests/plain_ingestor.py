@@ -160,7 +160,7 @@ class PlainIngestor:
             for symbol in line.symbols:
                 self._feed(line, Address(symbol, ""), records.UNREADABLE)
         else:
-            line.frames += 1
+            line.frames += self.exchange.counts(addresses)
 
     def _begins(self, line: Line, address: Address, payload: bytes) -> bool:
         """Whether this is the first delta of a book whose snapshot comes by REST."""
