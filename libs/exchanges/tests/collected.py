@@ -11,7 +11,7 @@ import pytest
 
 from jetl2.exchanges import adapters
 from jetl2.exchanges.errors import UNREADABLE
-from jetl2.exchanges.exchange import Exchange, Parsed, read
+from jetl2.exchanges.exchange import BookRows, Exchange, Parsed, read
 from jetl2.schemas.records import BookDelta, BookTicker, Trade
 from tests import sessions
 
@@ -95,6 +95,8 @@ def _compare(entry: Message, found: list[Parsed]) -> int:
     """Compare what one source normalised a message to; others' forms are for each exchange's tests."""
     if not found or "generated" in entry["raw"]:
         return 0  # a channel that we leave out; made by the other library, no frame
+    if any(isinstance(r, BookRows) for r in found):
+        return 0  # levels show with the rows before
     normalised = [_normalised(r) for r in found if isinstance(r, BookDelta | Trade | BookTicker)]
     count = 0
     for expected in entry.get("expected", {}).get("tardis_normalized", ()):
