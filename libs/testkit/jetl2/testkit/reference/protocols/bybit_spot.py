@@ -1,0 +1,5 @@
+"""As the derivatives of the same exchange."""
+
+from jetl2.testkit.reference.protocols.bybit import apply
+
+__all__ = ["apply"]
