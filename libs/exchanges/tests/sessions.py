@@ -104,6 +104,12 @@ def parsed(exchange: Exchange, session: Iterable[Entry]) -> Iterator[list[Parsed
         yield found
 
 
+def has_books(found: Recording) -> bool:
+    """Whether a session holds books at all, as its header counts messages."""
+    counts = found.header.get("counts")
+    return counts is None or any(kind.startswith("l2_") for kind in counts)
+
+
 @dataclass
 class Run:
     """What came out of a session."""

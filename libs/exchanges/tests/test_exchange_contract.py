@@ -52,7 +52,8 @@ def test_a_session_replays_without_a_fault(found: Recording) -> None:
     assert (summary["unparsed"], summary["gaps"], summary["resyncs"]) == (0, 0, 0)
     assert summary["checksums"]["failed"] == 0
     assert summary["crossed"] == 0
-    assert summary["books"]
+    assert summary["records"]
+    assert summary["books"] or not sessions.has_books(found)
     for name, expected in found.header.get("expect", {}).items():
         assert summary[name] == expected, name
 
@@ -134,7 +135,7 @@ def test_every_symbol_begins_with_a_snapshot_and_records_are_numbered_through(
         if isinstance(record, BookDelta):
             first.setdefault(record.symbol, record)
 
-    assert first
+    assert first or not sessions.has_books(found)
     for record in first.values():
         assert record.is_snapshot
         assert record.reason == records.INITIAL
@@ -177,7 +178,7 @@ def test_a_changed_order_of_deltas_is_noticed_or_harmless(found: Recording, chan
     deltas = _delta_lines(found.exchange, session)
     whole = sessions.run(found.exchange, session)
     written = [o for o in whole.outputs if isinstance(o, BookDelta)]
-    promised = {record.verified for record in written} != {records.UNPROVEN}
+    promised = not {record.verified for record in written} <= {records.UNPROVEN}
     depth = 10**9
     if found.exchange.checksum and not _numbered(found.exchange, written):
         depth = found.exchange.checksum_depth
@@ -296,9 +297,10 @@ def test_a_cut_or_garbled_frame_never_stops_the_feed(found: Recording) -> None:
     session = sessions.lines(found)
     random_ = random.Random(17)
     garbled = []
-    for entry in session[:400]:
+    short = session[:400]
+    for entry in short:
         garbled.append(entry)
-        if entry["dir"] == "recv" and random_.random() < 0.2:
+        if entry["dir"] == "recv" and (random_.random() < 0.2 or entry is short[-1]):
             raw = sessions.payload(entry)
             cut = random_.randrange(len(raw))
             garbled.append(sessions.with_payload(entry, raw[:cut]))
