@@ -7,7 +7,8 @@ import pytest
 from jetl2.exchanges import adapters
 from jetl2.exchanges.errors import UnexpectedFrame
 from jetl2.exchanges.exchange import Address, Instrument, read
-from jetl2.schemas.records import BookTicker
+from jetl2.exchanges.session import SYNCED, Session
+from jetl2.schemas.records import BookTicker, RawEvent
 from tests import collected
 
 HYPERLIQUID = adapters.get("hyperliquid")
@@ -33,6 +34,30 @@ def test_books_of_five_levels_are_no_part_of_those_of_twenty() -> None:
     assert len(read(HYPERLIQUID, slow)[1]) == 1
     assert read(HYPERLIQUID, fast)[1] == []
     assert HYPERLIQUID.classify(fast) == (Address("A", "l2Book"),)
+
+
+@pytest.mark.parametrize("behind_ms,best", [(-1, 2), (0, 2), (1, 1), (59_999, 1), (60_000, 2)])
+def test_a_book_that_was_overtaken_is_dropped(behind_ms: int, best: int) -> None:
+    """One that seems much older is not: the time of the book before it was wrong."""
+    session = Session(HYPERLIQUID)
+    for number, late in enumerate((0, behind_ms)):
+        levels = [[{"px": f"{number + 1}", "sz": "2", "n": 1}], []]
+        book = {**BOOK, "time": 1767225600000 - late, "levels": levels}
+        payload = json.dumps({"channel": "l2Book", "data": book}).encode()
+        now = 1767225600 * 10**9 + number
+        session.feed(
+            RawEvent(
+                exchange="hyperliquid",
+                symbol="A",
+                local_ts=now,
+                connection_id="c",
+                payload=payload,
+            )
+        )
+
+    assert session.state("A") == SYNCED
+    assert session.book("A").top(1)[0] == [(best, 2)]
+    assert session.counters("A")["duplicates"] == (best == 1)
 
 
 @pytest.mark.parametrize("key", ["bbo", "levels"])

@@ -34,6 +34,9 @@ BUFFERED = 10_000
 # A connection that has not told within this time what another one has is taken for dead
 SILENT_NS = 2 * SECOND_NS
 
+# A whole book that is older than the one before it was overtaken; by more, that one's time was wrong
+OVERTAKEN_NS = 60 * SECOND_NS
+
 
 class Problem(NamedTuple):
     """Why a book is not in step any more."""
@@ -177,22 +180,23 @@ class Life:
         """End a connection; the book ends with it unless it can go on by another."""
         state, raw = self._state, self._raw
         why = raw.payload.decode(errors="replace")
-        if self._rule.scope == "connection" and state.bound != raw.connection_id:
+        ended = state.connections.get(raw.connection_id)
+        others = [c for n, c in state.connections.items() if n != raw.connection_id and c.books]
+        if self._rule.scope == "symbol":
+            began_ts = ended.first_ts if ended else 0
+            # one that was last heard before this one began has ended without a word
+            alone = not any(c.last_ts >= began_ts for c in others)
+            if alone and (ended is None or ended.books):
+                self.lost(records.DISCONNECTED, why)
+        elif state.bound != raw.connection_id:
             state.standbys.pop(raw.connection_id, None)
-        elif self._rule.scope == "connection":
-            others = len(state.connections) > (raw.connection_id in state.connections)
+        else:
             # of whole books the next one will do, whose ever it is
             if self._rule.snapshot != "every" or not others:
                 self.lost(records.DISCONNECTED, why)
             if state.bound == raw.connection_id:
                 state.bound = ""
-        ended = state.connections.pop(raw.connection_id, None)
-        if self._rule.scope == "connection":
-            return
-        began_ts = ended.first_ts if ended else 0
-        # one that was last heard before this one began has ended without a word
-        if not any(c.last_ts >= began_ts for c in state.connections.values()):
-            self.lost(records.DISCONNECTED, why)
+        state.connections.pop(raw.connection_id, None)
 
     def _take_whole(self, message: BookDelta | BookRows, fields: BookDelta) -> None:
         """Take a book of an exchange that sends nothing else, from one connection at a time."""
@@ -204,6 +208,10 @@ class Life:
                 return
         if not fields.is_snapshot:
             self._wait_or_drop()
+            return
+        behind_ns = state.live.exchange_ts - fields.exchange_ts
+        if state.status == SYNCED and fields.exchange_ts and 0 < behind_ns < OVERTAKEN_NS:
+            self._drop()
             return
         self._replace(message)
 
