@@ -30,3 +30,35 @@ UNREADABLE = (
     ArithmeticError,
     RecursionError,
 )
+
+
+def reason(error: Exception, frame: object = None) -> str:
+    """Return why a frame could not be read, as a sentence that names the field where it can.
+
+    Args:
+        frame: What was being read, as far as it was decoded.
+    """
+    if isinstance(error, UnexpectedFrame):
+        return str(error)
+    if isinstance(error, KeyError) and error.args:
+        wanted = error.args[0]
+        if (field := _holds(frame, wanted)) is not None:
+            return f"expected another value in the field {field!r}, found {wanted!r:.100}"
+        return f"expected the field {wanted!r:.100}, which is not there"
+    if isinstance(error, IndexError):
+        return f"expected more items in a list ({error})"
+    return f"{type(error).__name__}: {error}"
+
+
+def _holds(frame: object, value: object) -> str | None:
+    """Return the field of a decoded frame that holds the value itself, None if none does."""
+    left = [("", frame)]
+    while left:
+        field, found = left.pop()
+        if isinstance(found, dict):
+            left += found.items()
+        elif isinstance(found, list):
+            left += ((field, item) for item in found)
+        elif type(found) is type(value) and found == value:
+            return field
+    return None

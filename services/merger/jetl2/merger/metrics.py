@@ -5,11 +5,17 @@ from collections.abc import Mapping
 from jetl2.runtime import metrics
 from jetl2.schemas import topics
 
+# The kind of output that is a dead letter
+DEAD_LETTER = "DeadLetter"
+
 MESSAGES = metrics.counter(
     "jetl2_merger_messages", "Raw events applied, not counting restores", ["exchange"]
 )
 RECORDS = metrics.counter("jetl2_merger_records", "Records written, by kind", ["exchange", "kind"])
 GAPS = metrics.counter("jetl2_merger_gaps", "Gap records written", ["exchange", "reason"])
+DEAD_LETTERS = metrics.counter(
+    "jetl2_merger_dead_letters", "Raw events that could not be read, put aside", ["exchange"]
+)
 COMMITS = metrics.counter("jetl2_merger_commits", "Transactions committed")
 COMMIT_SECONDS = metrics.histogram(
     "jetl2_merger_commit_seconds", "From the end of the work to the committed transaction"
@@ -51,5 +57,7 @@ def count(counts: Mapping[tuple[str, str], int]) -> None:
             MESSAGES.labels(exchange).inc(number)
             continue
         RECORDS.labels(exchange, name).inc(number)
+        if name == DEAD_LETTER:
+            DEAD_LETTERS.labels(exchange).inc(number)
         if reason:
             GAPS.labels(exchange, reason).inc(number)

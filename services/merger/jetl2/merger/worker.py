@@ -16,7 +16,8 @@ from jetl2.merger.task import Task, start
 from jetl2.merger.topology import apply
 from jetl2.runtime import kafka, log
 from jetl2.runtime.health import Health
-from jetl2.schemas import topics
+from jetl2.schemas import avro, topics
+from jetl2.schemas.records import DeadLetter
 
 # How long the client may gather a batch: what a lonely message waits at most
 GATHER_S = 0.02
@@ -24,6 +25,8 @@ LOOK_S = 1.0
 REJOIN_S = 0.5
 # librdkafka's own timeouts do not always end a call: after a broker's restart one was seen to hang
 COMMIT_LIMIT_S = 20.0
+# Of a frame that could not be read, in the log; the whole is in the dead-letter topic
+SHOWN_BYTES = 200
 
 _log = log.get()
 
@@ -56,6 +59,8 @@ class Worker:
         self._pool = ThreadPoolExecutor(8, "commit")
         self._counts: Counter[tuple[str, str]] = Counter()
         self._newest_ms: dict[str, int] = {}
+        # The newest dead letter of each raw topic since the last look
+        self._unread: dict[str, bytes] = {}
         self._group: object = None
         self._looked = 0.0
         self._incomplete_since = 0.0
@@ -123,6 +128,8 @@ class Worker:
         self._newest_ms[taken.topic] = taken.timestamp_ms
         for output in outputs:
             self._counts[taken.topic, output.kind] += 1
+            if output.kind == metrics.DEAD_LETTER:
+                self._unread[taken.topic] = output.value
 
     def _is_due(self, task: Task, now: float) -> bool:
         if not task.checkpoint.is_open:
@@ -195,6 +202,9 @@ class Worker:
     def _look(self) -> None:
         """Publish what was counted, and how far behind we are."""
         metrics.count(self._counts)
+        for topic, value in self._unread.items():
+            _tell_unread(value, self._counts[topic, metrics.DEAD_LETTER])
+        self._unread.clear()
         self._counts.clear()
         for topic, newest_ms in self._newest_ms.items():
             exchange = topic.removeprefix(source.RAW_PREFIX)
@@ -206,6 +216,21 @@ class Worker:
                 )
                 behind = max(high - task.store.offsets[topic], 0)
                 metrics.LAG_MESSAGES.labels(feed.exchange, str(number)).set(behind)
+
+
+def _tell_unread(value: bytes, count: int) -> None:
+    """Log one dead letter for all of the last second: a protocol that changed gives very many."""
+    letter = avro.decode(value)
+    assert isinstance(letter, DeadLetter)
+    _log.error(
+        "frame_unread",
+        exchange=letter.exchange,
+        symbol=letter.symbol,
+        channel=letter.channel,
+        error=letter.error,
+        payload=letter.payload[:SHOWN_BYTES].decode(errors="replace"),
+        in_all=count,
+    )
 
 
 def _commit(task: Task, *, every: bool) -> None:
