@@ -1,13 +1,15 @@
 """The form in which an exchange is declared: data and small pure functions, one module each."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple
 
 import msgspec
 
+from jetl2.exchanges import fix
 from jetl2.exchanges.errors import UNREADABLE, UnexpectedFrame
+from jetl2.exchanges.fix import Fix
 from jetl2.orderbook.checksum import Checksum
 from jetl2.orderbook.rows import Row
 from jetl2.orderbook.sequence import Rule
@@ -55,10 +57,18 @@ class Instrument(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Book:
-    """Said by `parse` for an acknowledged book subscription: how deep this book is kept."""
+    """Said by `parse` of a book that is subscribed: how deep it is kept, how fine its numbers are.
+
+    Args:
+        depth: Levels a side; 0: not said.
+        price_exponent, size_exponent: What a checksum's numbers are written at, where the messages
+            leave zeros out; 0: not said.
+    """
 
     symbol: str
-    depth: int
+    depth: int = 0
+    price_exponent: int = 0
+    size_exponent: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,11 +81,13 @@ class BookRows:
         book: Symbol, times and numbering of the BookDelta that comes of it; without levels.
         strict: A row that changes or goes and was never known means that something is missing;
             else it is passed over.
+        more: The snapshot goes on in the symbol's next message.
     """
 
     book: BookDelta
     rows: Sequence[Row]
     strict: bool = True
+    more: bool = False
 
     @property
     def symbol(self) -> str:
@@ -220,6 +232,7 @@ class Exchange:
         connection_seq: frame -> number in the connection-wide counter; None where there is none.
             Raises UnexpectedFrame.
         uncounted: Channels of the frames, by their first address, that this counter leaves out.
+        fix: The exchange over FIX, where it is. Any payload that is a FIX message is read by it.
         since, until: Dates (YYYY-MM-DD) between which this protocol is spoken; "" is open.
     """
 
@@ -251,6 +264,7 @@ class Exchange:
     instruments: Instruments
     keepalive: Keepalive = field(default_factory=Keepalive)
     limits: Limits = field(default_factory=Limits)
+    fix: Fix | None = None
     since: str = ""
     until: str = ""
 
@@ -260,7 +274,51 @@ class Exchange:
 
     def new_classifier(self) -> Classify:
         """Return what classifies the frames of one connection, from its first on."""
-        return self.classifier() if self.classifier else self.classify
+        classify = self.classifier() if self.classifier else self.classify
+        if self.fix is None:
+            return classify
+        return lambda payload: (
+            self._classify_fix(payload) if payload.startswith(fix.START) else classify(payload)
+        )
+
+    def number(self, frame: Frame) -> int | None:
+        """Return the number of a frame in the connection-wide counter; None where there is none.
+
+        Raises:
+            UnexpectedFrame: It should have one.
+        """
+        if isinstance(frame, fix.Message):
+            return frame.number
+        return self.connection_seq(frame) if self.connection_seq else None
+
+    def over_fix(self) -> "Exchange":
+        """Return the exchange as it is to be received over FIX; it has no other transport then."""
+        assert self.fix is not None
+        return replace(
+            self,
+            url=self.fix.url,
+            route=None,
+            token=None,
+            channels={t: self.channels[t] for t in self.fix.data_types},
+            subscribe=self.fix.subscribe,
+            resubscribe=self.fix.resubscribe,
+            classify=self._classify_fix,
+            classifier=None,
+            rule=self.fix.rule,
+            # the transport counts, and a hole ends the connection
+            connection_seq=None,
+            uncounted=(),
+            snapshot=None,
+            # the transport asks whether the exchange is there, before
+            keepalive=Keepalive(stale_s=2.5 * self.fix.heartbeat_s),
+            limits=self.fix.limits,
+        )
+
+    def _classify_fix(self, payload: bytes) -> Sequence[Address]:
+        return [
+            Address(symbol, self.channels.get(what, what))
+            for symbol, what in fix.addresses(payload)
+        ]
 
 
 def read(
@@ -275,10 +333,14 @@ def read(
         UnexpectedFrame: The payload cannot be read, for whatever reason.
     """
     try:
-        frame = exchange.decode(payload)
-        if exchange.parse_at is None:
+        if exchange.fix is not None and payload.startswith(fix.START):
+            frame = fix.decode(payload)
+            found = list(exchange.fix.parse(frame))
+        elif exchange.parse_at is None:
+            frame = exchange.decode(payload)
             found = list(exchange.parse(frame))
         else:
+            frame = exchange.decode(payload)
             found = list(exchange.parse_at(frame, address))
         for record in found:
             check(record)
@@ -297,7 +359,11 @@ def check(record: Parsed) -> None:
     if isinstance(record, BookRows):
         record = record.book
     if isinstance(record, Book):
-        numbers: tuple[object, ...] = (record.depth,)
+        numbers: tuple[object, ...] = (record.depth, record.price_exponent, record.size_exponent)
+        decimals = -min(record.price_exponent, record.size_exponent)
+        if decimals > _DECIMALS:
+            message = f"expected at most {_DECIMALS} decimals, found {decimals}"
+            raise UnexpectedFrame(message)
     else:
         numbers = (record.exchange_ts, record.first_seq, record.last_seq, record.prev_seq)
         if isinstance(record, BookDelta) and record.checksum is not None:
@@ -328,6 +394,7 @@ def _check_numbers(record: DerivativeTicker) -> None:
 
 
 _INT64 = 2**63
+_DECIMALS = 18
 
 # The fields of a DerivativeTicker that are numbers as text
 DERIVATIVE_NUMBERS = (
