@@ -193,7 +193,7 @@ def test_instruments_say_what_a_contract_is() -> None:
     }
     first, second, third = INVERSE.instruments.parse(body)
 
-    steps = {"price_increment": "0.1", "size_increment": "1"}
+    steps: Any = {"price_increment": "0.1", "size_increment": "1"}
     assert first == Instrument(
         "BTCUSD_PERP", "BTC", "USD", "perpetual", contract_size="100", **steps
     )

@@ -235,7 +235,7 @@ def test_instruments_of_each_kind() -> None:
     del spot["contractType"]
     found = list(BYBIT.instruments.parse({"result": {"list": [item, future, spot]}}))
 
-    steps = {"price_increment": "0.10", "size_increment": "0.001"}
+    steps: Any = {"price_increment": "0.10", "size_increment": "0.001"}
     assert found == [
         Instrument("BTCUSDT", "BTC", "USDT", "perpetual", **steps),
         Instrument("BTCUSDZ26", "BTC", "USD", "future", **steps),
