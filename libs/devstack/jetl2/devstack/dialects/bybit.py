@@ -118,7 +118,7 @@ def _book(
 ) -> dict[str, Any]:
     listing = market.listing
     bids, asks = (levels(listing, side) for side in sides)
-    data = {"s": listing.symbol, "b": bids, "a": asks}
+    data: dict[str, Any] = {"s": listing.symbol, "b": bids, "a": asks}
     data |= {"u": FIRST + market.events, "seq": market.update_id}
     return _message(topic, kind, market.ts, data) | {"cts": ms(market.ts)}
 
