@@ -12,8 +12,9 @@ import hmac
 from collections.abc import Iterable, Sequence
 
 from jetl2.exchanges import fix
-from jetl2.exchanges.exchange import BookRows, Limits, Parsed, Row
+from jetl2.exchanges.exchange import BookRows, Limits, Parsed
 from jetl2.exchanges.fix import Fields, Fix, Login, Message
+from jetl2.orderbook.rows import Row
 from jetl2.orderbook.sequence import Rule
 from jetl2.schemas.records import BookDelta
 
