@@ -255,7 +255,7 @@ class Life:
         state = self._state
         connection = max(state.standbys, key=lambda c: state.standbys[c].held.applied_ts)
         standby = state.standbys.pop(connection)
-        seamless = standby.seamless or self._heard_ts() >= standby.began_ts
+        seamless = standby.seamless or self._heard_ts() + SILENT_NS > standby.began_ts
         if not seamless:
             self._gap(reason, detail, None)
         state.live, state.bound = standby.held, connection

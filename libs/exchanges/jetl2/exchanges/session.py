@@ -79,14 +79,8 @@ class Session:
         elif raw.kind == records.SNAPSHOT:
             state.counters["messages"] += 1
             self._rest_snapshot(state, book, raw)
-        elif raw.kind == records.CONNECTED:
-            _seen(state, raw)
-        elif raw.kind == records.DISCONNECTED:
-            book.disconnected()
-        elif raw.kind == records.LOST:
-            book.lost(records.LOST, raw.payload.decode(errors="replace"))
-        elif raw.kind == records.UNREADABLE:
-            book.maybe_lost("a frame that names no symbol could not be read")
+        else:
+            self._note(state, book, raw)
         return book.out
 
     def dump(self, symbol: str) -> bytes:
@@ -123,8 +117,21 @@ class Session:
         state = self._symbols.get(symbol)
         return dict(state.counters if state else dict.fromkeys(symbol_state.COUNTERS, 0))
 
+    def _note(self, state: SymbolState, book: life.Life, raw: RawEvent) -> None:
+        """Take what the ingestor says of a connection."""
+        if raw.kind == records.CONNECTED:
+            self._seen(state, raw)
+        elif raw.kind == records.DISCONNECTED:
+            book.disconnected()
+        elif raw.channel in self._apart:
+            return  # lost on a connection that carries no books
+        elif raw.kind == records.LOST:
+            book.lost(records.LOST, raw.payload.decode(errors="replace"))
+        elif raw.kind == records.UNREADABLE:
+            book.maybe_lost("a frame that names no symbol could not be read")
+
     def _frame(self, state: SymbolState, book: life.Life, raw: RawEvent) -> None:
-        connection = _seen(state, raw) if raw.symbol else None
+        connection = self._seen(state, raw) if raw.symbol else None
         count = self.exchange.connection_seq
         try:
             address = Address(raw.symbol, raw.channel)
@@ -155,6 +162,20 @@ class Session:
         except (BookError, DecimalError) as error:
             # What only shows when rows become levels
             self._unreadable(state, book, raw, error)
+
+    def _seen(self, state: SymbolState, raw: RawEvent) -> Connection:
+        connection = state.connections.get(raw.connection_id)
+        if connection is None:
+            connection = Connection(raw.local_ts, raw.local_ts)
+            state.connections[raw.connection_id] = connection
+            if len(state.connections) > CONNECTIONS_KEPT:
+                kept = (raw.connection_id, state.bound, *state.standbys)
+                others = [c for c in state.connections if c not in kept]
+                if others:
+                    del state.connections[min(others, key=lambda c: state.connections[c].last_ts)]
+        connection.last_ts = raw.local_ts
+        connection.books = connection.books or raw.channel not in self._apart
+        return connection
 
     def _rest_snapshot(self, state: SymbolState, book: life.Life, raw: RawEvent) -> None:
         try:
@@ -191,18 +212,6 @@ def _dead(state: SymbolState, book: life.Life, raw: RawEvent, error: Exception) 
             error=f"{type(error).__name__}: {error}",
         )
     )
-
-
-def _seen(state: SymbolState, raw: RawEvent) -> Connection:
-    connection = state.connections.get(raw.connection_id)
-    if connection is None:
-        connection = Connection(raw.local_ts, raw.local_ts)
-        state.connections[raw.connection_id] = connection
-        if len(state.connections) > CONNECTIONS_KEPT:
-            others = (c for c in state.connections if c not in (raw.connection_id, state.bound))
-            del state.connections[min(others, key=lambda c: state.connections[c].last_ts)]
-    connection.last_ts = raw.local_ts
-    return connection
 
 
 def _count_through(connection: Connection, book: life.Life, raw: RawEvent, number: int) -> None:

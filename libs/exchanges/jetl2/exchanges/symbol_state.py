@@ -41,11 +41,13 @@ class Connection:
         first_ts, last_ts: local_ts of its first and its latest event.
         offset: Exchange's connection-wide number minus our counter of frames; constant as long as
             nothing is lost.
+        books: It carries books, not only trades and the like.
     """
 
     first_ts: int
     last_ts: int
     offset: int | None = None
+    books: bool = False
 
 
 @dataclass(slots=True)

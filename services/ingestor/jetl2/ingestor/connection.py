@@ -2,15 +2,15 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 from jetl2.exchanges.errors import UNREADABLE
-from jetl2.exchanges.exchange import Address, Exchange
+from jetl2.exchanges.exchange import PING, Address, Exchange
 from jetl2.ingestor import metrics
 from jetl2.ingestor.errors import BufferFullError, DisconnectedError
 from jetl2.ingestor.first_books import FirstBooks
 from jetl2.ingestor.sink import Sink, lost
-from jetl2.ingestor.transport import websocket
+from jetl2.ingestor.transport.websocket import Socket
 from jetl2.runtime import log
 from jetl2.schemas import records
 from jetl2.schemas.records import RawEvent
@@ -25,6 +25,10 @@ OVERLAP_S = 10.0
 QUIET_S = 3.0
 
 _log = log.get()
+
+# Opens a socket; with it comes its address as it may be told, without secrets. Raises
+# DisconnectedError
+Dial = Callable[[], Awaitable[tuple[Socket, str]]]
 
 
 class Connection:
@@ -41,7 +45,7 @@ class Connection:
         data_types: Sequence[str],
         *,
         identity: str,
-        url: str,
+        dial: Dial,
         sink: Sink,
         first_book_s: float,
         on_first: Callable[["Connection", str], None],
@@ -51,6 +55,7 @@ class Connection:
 
         Args:
             identity: Unique for ever.
+            dial: Opens the socket.
             on_first: Called with each symbol whose first book frame has come.
             renews: Takes over from a connection that still runs, so that no book begins anew.
         """
@@ -65,13 +70,17 @@ class Connection:
         self.opened = asyncio.Event()
         self.delivering = asyncio.Event()
         self.books = FirstBooks(exchange, symbols, data_types, renews=renews)
-        self._data_types = tuple(data_types)
-        self._url = url
+        self.data_types = tuple(data_types)
+        self._dial = dial
+        self._classify = exchange.new_classifier()
+        # What is said of a connection without books is apart from them
+        self._about = "" if "book_delta" in data_types else exchange.channels[data_types[0]]
         self._sink = sink
         self._first_book_s = first_book_s
         self._on_first = on_first
         self._ended = asyncio.Event()
         self._out: asyncio.Queue[str] = asyncio.Queue()
+        self._answers: asyncio.Queue[str] = asyncio.Queue()
         self._readable = 0
         self._number_offset: int | None = None
         self._bytes = 0
@@ -112,21 +121,19 @@ class Connection:
     async def run(self) -> None:
         """Open, receive until the end, close; `reason` says why."""
         try:
-            socket = await websocket.connect(
-                self._url, frame_bytes=self.exchange.limits.frame_bytes
-            )
+            socket, address = await self._dial()
         except DisconnectedError as error:
             self.end(f"could not connect: {error}")
             return
         try:
-            await self._receive(socket)
+            await self._receive(socket, address)
         finally:
             await socket.close()
 
-    async def _receive(self, socket: websocket.Socket) -> None:
+    async def _receive(self, socket: Socket, address: str) -> None:
         self.opened_ts = time.time_ns()
         self._last_s = asyncio.get_running_loop().time()
-        self._note_each(records.CONNECTED, self._url)
+        self._note_each(records.CONNECTED, address)
         self.opened.set()
         metrics.connects.labels(self.exchange.name).inc()
         metrics.connections.labels(self.exchange.name).inc()
@@ -137,12 +144,18 @@ class Connection:
             symbols=len(self.symbols),
             renews=self.renews,
         )
-        coroutines = (self._read(socket), self._write(socket), self._watch())
+        coroutines = (
+            self._read(socket),
+            self._write(socket),
+            self._answer(socket),
+            self._keep_alive(socket),
+            self._watch(),
+        )
         parts = [asyncio.create_task(coroutine) for coroutine in coroutines]
         for part in parts:
             part.add_done_callback(self._part_done)
         try:
-            self.request(self.exchange.subscribe(self.symbols, self._data_types))
+            self.request(self.exchange.subscribe(self.symbols, self.data_types))
             await self._ended.wait()
         finally:
             self.end("stopped")
@@ -153,7 +166,7 @@ class Connection:
             self._count()
             metrics.connections.labels(self.exchange.name).dec()
 
-    async def _read(self, socket: websocket.Socket) -> None:
+    async def _read(self, socket: Socket) -> None:
         recv, now, ended = socket.recv, time.time_ns, self._ended.is_set
         while not ended():
             payload = await recv()
@@ -174,12 +187,14 @@ class Connection:
                 self.delivering.set()
         if addresses[0] == ("", ERROR):
             self._refused(payload)
+        elif addresses[0] == ("", PING):
+            self._pinged(payload)
         if self.exchange.connection_seq is not None:
             self._follow(payload)
 
     def _addresses(self, payload: bytes) -> Sequence[Address]:
         try:
-            return self.exchange.classify(payload) or UNCLASSIFIED
+            return self._classify(payload) or UNCLASSIFIED
         except UNREADABLE:
             metrics.unclassified.labels(self.exchange.name).inc()
             return UNCLASSIFIED
@@ -192,7 +207,7 @@ class Connection:
         if addresses is UNCLASSIFIED:
             # It may be about any of them: the merger knows whether their numbers will tell
             for symbol in self.symbols:
-                yield self._event(symbol, "", local_ts, records.UNREADABLE, b"")
+                yield self._event(symbol, self._about, local_ts, records.UNREADABLE, b"")
 
     def _put(self, event: RawEvent) -> bool:
         try:
@@ -202,7 +217,7 @@ class Connection:
             _log.error("buffer_full", exchange=self.exchange.name, connection=self.identity)
             to_ts = time.time_ns()
             for symbol in self.symbols:
-                missing = self._event(symbol, "", event.local_ts, records.LOST, b"")
+                missing = self._event(symbol, self._about, event.local_ts, records.LOST, b"")
                 self._sink.note(lost(missing, to_ts=to_ts, messages=1, reason="buffer full"))
             self.end("buffer full")
             return False
@@ -231,20 +246,33 @@ class Connection:
             "exchange_refused", exchange=self.exchange.name, connection=self.identity, answer=text
         )
 
-    async def _write(self, socket: websocket.Socket) -> None:
-        alive = self.exchange.keepalive
+    def _pinged(self, payload: bytes) -> None:
+        answer = self.exchange.keepalive.answer
+        if answer is None:
+            return
+        try:
+            self._answers.put_nowait(answer(payload))
+        except UNREADABLE:
+            metrics.unclassified.labels(self.exchange.name).inc()
+
+    async def _write(self, socket: Socket) -> None:
+        """Send requests under the exchange's rate."""
         while True:
-            try:
-                async with asyncio.timeout(alive.interval_s if alive.message else None):
-                    text = await self._out.get()
-            except TimeoutError:
-                await socket.send(alive.message)
-            else:
-                await socket.send(text)
-                self._sink.note(
-                    self._event("", "", time.time_ns(), records.SUBSCRIBED, text.encode())
-                )
+            text = await self._out.get()
+            await socket.send(text)
+            self._sink.note(self._event("", "", time.time_ns(), records.SUBSCRIBED, text.encode()))
             await asyncio.sleep(1 / self.exchange.limits.sends_per_second)
+
+    async def _answer(self, socket: Socket) -> None:
+        """Answer the exchange's pings at once, however many requests wait."""
+        while True:
+            await socket.send(await self._answers.get())
+
+    async def _keep_alive(self, socket: Socket) -> None:
+        alive = self.exchange.keepalive
+        while alive.message:
+            await asyncio.sleep(alive.interval_s)
+            await socket.send(alive.message)
 
     async def _watch(self) -> None:
         most_s = self.exchange.keepalive.stale_s
@@ -292,7 +320,7 @@ class Connection:
     def _note_each(self, kind: str, text: str) -> None:
         local_ts = time.time_ns()
         for symbol in self.symbols:
-            self._sink.note(self._event(symbol, "", local_ts, kind, text.encode()))
+            self._sink.note(self._event(symbol, self._about, local_ts, kind, text.encode()))
 
     def _event(self, symbol: str, channel: str, ts: int, kind: str, payload: bytes) -> RawEvent:
         return RawEvent(

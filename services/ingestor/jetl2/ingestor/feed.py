@@ -9,14 +9,17 @@ import time
 from collections import OrderedDict
 from collections.abc import Sequence
 
-from jetl2.exchanges.exchange import Exchange
+from jetl2.exchanges.errors import UNREADABLE
+from jetl2.exchanges.exchange import Exchange, decode_json
 from jetl2.ingestor import metrics, plan
 from jetl2.ingestor.budget import Budget
 from jetl2.ingestor.connection import Connection
+from jetl2.ingestor.errors import DisconnectedError, RefusedError
 from jetl2.ingestor.resync import Resyncs
 from jetl2.ingestor.settings import Endpoint, Settings
 from jetl2.ingestor.sink import Sink
 from jetl2.ingestor.subscription import Subscription
+from jetl2.ingestor.transport import websocket
 from jetl2.ingestor.transport.rest import Rest
 from jetl2.runtime import log
 from jetl2.runtime.health import Health
@@ -58,7 +61,7 @@ class Feed:
         self._sink = sink
         self._health = health
         self._chance = chance or random.Random()  # noqa: S311 - jitter
-        self._url = plan.at(exchange.url, endpoint.ws)
+        self._ws_host = endpoint.ws
         self._connects = Budget(exchange.limits.connects_per_minute, time.monotonic)
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._ended: OrderedDict[str, None] = OrderedDict()
@@ -73,8 +76,13 @@ class Feed:
 
     async def run(self, symbols: Sequence[str]) -> None:
         """Receive these symbols until cancelled; then close all connections."""
-        groups = plan.shards(symbols, self.exchange.limits.symbols)
-        keepers = [asyncio.create_task(self._keep(n, group)) for n, group in enumerate(groups)]
+        most = self.exchange.limits.symbols
+        parts = [
+            group._replace(symbols=members)
+            for group in plan.groups(self.exchange, symbols, self._subscription.data_types)
+            for members in plan.shards(group.symbols, most)
+        ]
+        keepers = [asyncio.create_task(self._keep(n, part)) for n, part in enumerate(parts)]
         try:
             await asyncio.gather(*keepers)
         finally:
@@ -94,8 +102,8 @@ class Feed:
         metrics.staleness.labels(name).set(max((c.stale_s() for c in every), default=0))
         metrics.books_missing.labels(name).set(sum(c.missing() for c in every))
 
-    async def _keep(self, number: int, symbols: Sequence[str]) -> None:
-        """Keep these symbols connected; at a renewal the new one delivers before the old closes."""
+    async def _keep(self, number: int, group: plan.Group) -> None:
+        """Keep a group connected; at a renewal the new one delivers before the old closes."""
         part = f"{self.exchange.name}/{number}"
         current: Connection | None = None
         attempt = 0
@@ -104,7 +112,7 @@ class Feed:
                 self._health.not_ready(part, "not connected")
             await self._sink.room()
             await self._connects.spend()
-            new = self._open(symbols, renews=current is not None and current.live)
+            new = self._open(group, renews=current is not None and current.live)
             task = self._tasks[new.identity]
             await _either(task, new.delivering if new.renews else new.opened)
             if not task.done():
@@ -124,14 +132,14 @@ class Feed:
             await self._back_off(new, attempt)
             attempt += 1
 
-    def _open(self, symbols: Sequence[str], *, renews: bool) -> Connection:
+    def _open(self, group: plan.Group, *, renews: bool) -> Connection:
         identity = f"{socket.gethostname()}-{os.getpid()}-{next(_numbers)}-{time.time_ns()}"
         connection = Connection(
             self.exchange,
-            symbols,
-            self._subscription.data_types,
+            group.symbols,
+            group.data_types,
             identity=identity,
-            url=self._url,
+            dial=lambda: self._dial(group.url),
             sink=self._sink,
             first_book_s=self._settings.first_book_s,
             on_first=self._resyncs.first,
@@ -142,6 +150,23 @@ class Feed:
         self._tasks[identity] = task
         task.add_done_callback(lambda done: self._close(connection, done))
         return connection
+
+    async def _dial(self, url: str) -> tuple[websocket.Socket, str]:
+        """Open a websocket, with a token where the exchange wants one; see Connection."""
+        token = self.exchange.token
+        if token is not None:
+            ask = plan.at(token.url, self.rest_host)
+            try:
+                body = await self.rest.get(ask, attempts=1, post="")
+                url = token.parse(decode_json(body))
+            except (RefusedError, *UNREADABLE) as error:
+                message = f"no token from {ask}: {type(error).__name__}: {error}"
+                raise DisconnectedError(message) from error
+        socket_ = await websocket.connect(
+            plan.at(url, self._ws_host), frame_bytes=self.exchange.limits.frame_bytes
+        )
+        told = url if token is None else url.partition("?")[0]
+        return socket_, plan.at(told, self._ws_host)
 
     def _close(self, connection: Connection, task: asyncio.Task[None]) -> None:
         error = None if task.cancelled() else task.exception()
@@ -179,15 +204,19 @@ class Feed:
         """Return the connection on which a book shall be taken anew, None where none shall."""
         named = self.connections.get(identity)
         if named is not None and named.live:
-            return named if symbol in named.symbols else None
+            return named if _keeps_book(named, symbol) else None
         if identity and named is None and identity not in self._ended:
             return None  # another ingestor's
         for connection in reversed(self.connections.values()):
-            if connection.live and symbol in connection.symbols:
+            if connection.live and _keeps_book(connection, symbol):
                 # Connected since the request: it has taken the book anew by itself
                 begins_anew = connection.opened_ts > asked_ts and not connection.renews
                 return None if begins_anew else connection
         return None
+
+
+def _keeps_book(connection: Connection, symbol: str) -> bool:
+    return symbol in connection.symbols and "book_delta" in connection.data_types
 
 
 async def _either(task: asyncio.Task[None], event: asyncio.Event) -> None:

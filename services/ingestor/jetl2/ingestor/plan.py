@@ -3,7 +3,10 @@
 import hashlib
 import random
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 from urllib.parse import urlsplit, urlunsplit
+
+from jetl2.exchanges.exchange import Exchange
 
 # Of the lifetime: renewed before the exchange cuts, not all connections at once
 RENEW_FROM, RENEW_TO = 0.85, 0.95
@@ -13,6 +16,28 @@ def shards(symbols: Sequence[str], most: int) -> list[list[str]]:
     """Return the symbols in as few connections as fit, evenly, in the order given."""
     count = -(-len(symbols) // most)
     return [list(symbols[i::count]) for i in range(count)]
+
+
+class Group(NamedTuple):
+    """Symbols and data types that one websocket gives."""
+
+    url: str
+    data_types: tuple[str, ...]
+    symbols: list[str]
+
+
+def groups(exchange: Exchange, symbols: Sequence[str], data_types: Sequence[str]) -> list[Group]:
+    """Return what is to be taken from which websocket of an exchange, in the order given."""
+    if exchange.route is None:
+        return [Group(exchange.url, tuple(data_types), list(symbols))]
+    found: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for symbol in symbols:
+        by_url: dict[str, list[str]] = {}
+        for data_type in data_types:
+            by_url.setdefault(exchange.route(symbol, data_type), []).append(data_type)
+        for url, types in by_url.items():
+            found.setdefault((url, tuple(types)), []).append(symbol)
+    return [Group(url, types, members) for (url, types), members in found.items()]
 
 
 def own(exchange: str, symbols: Iterable[str], shard: int, shards: int) -> list[str]:
