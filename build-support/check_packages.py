@@ -14,7 +14,7 @@ from packages import ROOT, Package, read
 # Look again above this; not a limit
 SIZES = {"tests": 400, "adapters": 200, "": 300}
 # Where an exchange may be named: its modules, and what is tested or played with them
-NAMING = {"adapters", "dialects", "tests"}
+NAMING = {"adapters", "dialects", "over_fix", "tests"}
 # Checksums and sequence rules are families, named after the exchange that has them; the testkit holds
 # references that must not share the code they judge
 NAMING_PACKAGES = {"libs/orderbook", "libs/testkit"}
