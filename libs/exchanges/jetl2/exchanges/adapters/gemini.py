@@ -29,6 +29,7 @@ from jetl2.schemas.records import BUY, SELL, UNKNOWN, BookDelta, MarketRecord
 
 CHANNELS = {"book_delta": "depth@100ms", "trade": "trade", "book_ticker": "bookTicker"}
 V2_IGNORED = frozenset({"heartbeat", "subscription_ack", "auction_result", "auction_indicative"})
+OK = 200
 # Who took liquidity; neither did in an auction or in a trade agreed elsewhere
 AGGRESSORS = {"buy": BUY, "sell": SELL, "auction": UNKNOWN, "block": UNKNOWN}
 
@@ -50,6 +51,7 @@ class _Head(msgspec.Struct):
     s: str = ""
     t: Any = None
     u: Any = None
+    status: Any = 200
     type: str = ""
     symbol: str = ""
 
@@ -72,7 +74,7 @@ def classify(payload: bytes) -> Sequence[Address]:
         return (Address(head.s, CHANNELS["trade"]),)
     if head.s and head.u is not None:
         return (Address(head.s, CHANNELS["book_ticker"]),)
-    return (Address("", "answer"),)
+    return (Address("", "answer" if head.status == OK else "error"),)
 
 
 def parse(frame: Frame) -> Iterable[MarketRecord]:
