@@ -28,6 +28,7 @@ from jetl2.ingestor.errors import BufferFullError
 from jetl2.ingestor.feed import Feed
 from jetl2.ingestor.settings import Settings
 from jetl2.ingestor.subscription import Subscription
+from jetl2.orderbook import sequence
 from jetl2.runtime.health import Health
 from jetl2.schemas.records import BookDelta, MarketRecord, RawEvent
 
@@ -86,7 +87,7 @@ REST = RestSnapshot(
     weight=1,
     weight_per_minute=6000,
 )
-TOY_REST = replace(TOY, resubscribe=None, snapshot=REST)
+TOY_REST = replace(TOY, resubscribe=None, snapshot=REST, rule=sequence.REST_RANGE)
 
 
 def counted(frame: Frame) -> int | None:

@@ -26,6 +26,11 @@ def dumps(request: object) -> str:
     return msgspec.json.encode(request).decode()
 
 
+def timed(text: str, now_s: int) -> str:
+    """Return a request with the time where it holds TIME_S."""
+    return text.replace(f'"{TIME_S}"', str(now_s))
+
+
 class Address(NamedTuple):
     """Which symbol a frame is about, and on which of the exchange's channels; symbol "" is none."""
 
@@ -39,6 +44,9 @@ CONNECTION = Address("", "")
 
 # The channel of a frame that must be answered, see Keepalive
 PING = "ping"
+
+# In a request, in place of a number: when it is sent, in seconds
+TIME_S = "{time_s}"
 
 
 class Instrument(NamedTuple):
@@ -100,7 +108,7 @@ Parsed = MarketRecord | Book | BookRows
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestSnapshot:
-    """A book snapshot by REST, where the stream carries none.
+    """A book snapshot by REST, where the stream carries none, as the rule says, or once carried none.
 
     Args:
         url: symbol -> URL.

@@ -5,7 +5,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 from jetl2.exchanges.errors import UNREADABLE
-from jetl2.exchanges.exchange import PING, Address, Exchange
+from jetl2.exchanges.exchange import PING, Address, Exchange, timed
 from jetl2.ingestor import metrics
 from jetl2.ingestor.errors import BufferFullError, DisconnectedError
 from jetl2.ingestor.first_books import FirstBooks
@@ -258,7 +258,7 @@ class Connection:
     async def _write(self, socket: Socket) -> None:
         """Send requests under the exchange's rate."""
         while True:
-            text = await self._out.get()
+            text = timed(await self._out.get(), int(time.time()))
             await socket.send(text)
             self._sink.note(self._event("", "", time.time_ns(), records.SUBSCRIBED, text.encode()))
             await asyncio.sleep(1 / self.exchange.limits.sends_per_second)
@@ -272,7 +272,7 @@ class Connection:
         alive = self.exchange.keepalive
         while alive.message:
             await asyncio.sleep(alive.interval_s)
-            await socket.send(alive.message)
+            await socket.send(timed(alive.message, int(time.time())))
 
     async def _watch(self) -> None:
         most_s = self.exchange.keepalive.stale_s

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from jetl2.exchanges.errors import UnexpectedFrame
-from jetl2.exchanges.exchange import Address, Exchange, read
+from jetl2.exchanges.exchange import Address, BookRows, Exchange, read
 from jetl2.schemas.records import BookDelta
 
 # A frame of a book's channel of this size is a snapshot; smaller ones are parsed to know
@@ -26,13 +26,20 @@ class FirstBooks:
         self.missing = set(self.unseen)
         self._exchange = exchange
         self._channel = exchange.channels.get("book_delta", "")
-        self._fetched = exchange.snapshot is not None and not renews
+        # a module may read REST snapshots of older recordings only
+        self._by_rest = exchange.rule.snapshot == "rest"
+        self._fetched = self._by_rest and not renews
         self._asked = set[str]()
 
     def seen(self, addresses: Sequence[Address], payload: bytes) -> Iterator[str]:
         """Yield the symbols whose book begins with this frame and is not asked for yet."""
         for symbol, channel in addresses:
-            if symbol in self.unseen and channel == self._channel and self._is_book(payload):
+            address = Address(symbol, channel)
+            if (
+                symbol in self.unseen
+                and channel == self._channel
+                and self._is_book(payload, address)
+            ):
                 self.unseen.discard(symbol)
                 if not self._fetched:
                     self.missing.discard(symbol)
@@ -50,13 +57,13 @@ class FirstBooks:
         """Take note that a snapshot has come."""
         self.missing.discard(symbol)
 
-    def _is_book(self, payload: bytes) -> bool:
+    def _is_book(self, payload: bytes, address: Address) -> bool:
         # An acknowledgement may be addressed as the book's channel too
         if len(payload) > LARGE_BYTES:
             return True
         try:
-            _, found = read(self._exchange, payload)
+            _, found = read(self._exchange, payload, address)
         except UnexpectedFrame:
             return False
-        any_delta = self._exchange.snapshot is not None
-        return any(isinstance(r, BookDelta) and (r.is_snapshot or any_delta) for r in found)
+        books = (r.book if isinstance(r, BookRows) else r for r in found)
+        return any(isinstance(b, BookDelta) and (b.is_snapshot or self._by_rest) for b in books)

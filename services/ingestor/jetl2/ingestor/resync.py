@@ -50,7 +50,7 @@ class Resyncs:
 
     def first(self, connection: Connection, symbol: str) -> None:
         """Fetch the snapshot that a new subscription needs, where the stream carries none."""
-        if self._exchange.snapshot is not None and not connection.renews:
+        if self._exchange.rule.snapshot == "rest" and not connection.renews:
             self._begin(connection, symbol, "snapshot", wait_s=0)
 
     def asked(self, request: Resync) -> None:
@@ -85,7 +85,7 @@ class Resyncs:
     def _how(self, request: Resync) -> str:
         if request.reason == CONNECTION_SEQUENCE and self._exchange.connection_seq is not None:
             return "reconnect"
-        if self._exchange.snapshot is not None:
+        if self._exchange.rule.snapshot == "rest":
             return "snapshot"
         return "resubscribe" if self._exchange.resubscribe is not None else "reconnect"
 
