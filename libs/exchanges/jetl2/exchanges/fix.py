@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 SOH = "\x01"
 # What every message begins with, and no JSON
 START = b"8=FIX"
+# Of fix:// and fix+tls://
+SCHEME = b"fix"
 
 Fields = Sequence[tuple[int, str | int]]
 

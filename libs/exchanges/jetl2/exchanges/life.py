@@ -1,8 +1,10 @@
 """The life of one book: EMPTY, BUFFERING, SYNCED, GAP, and what each message makes of it."""
 
+from dataclasses import replace
 from typing import NamedTuple
 
 from jetl2.exchanges import levels
+from jetl2.exchanges.exchange import Book as Depth
 from jetl2.exchanges.exchange import BookRows, Exchange
 from jetl2.exchanges.symbol_state import (
     BUFFERING,
@@ -16,6 +18,7 @@ from jetl2.exchanges.symbol_state import (
 from jetl2.orderbook import sequence
 from jetl2.orderbook.errors import UnknownRow
 from jetl2.orderbook.rows import Rows
+from jetl2.orderbook.sequence import Rule
 from jetl2.schemas import decimals, records
 from jetl2.schemas.records import BookDelta, DeadLetter, Gap, MarketRecord, RawEvent, Resync
 
@@ -57,10 +60,10 @@ class Life:
 
     __slots__ = ("_exchange", "_index", "_raw", "_rule", "_state", "out")
 
-    def __init__(self, exchange: Exchange, state: SymbolState, raw: RawEvent) -> None:
+    def __init__(self, exchange: Exchange, rule: Rule, state: SymbolState, raw: RawEvent) -> None:
         self.out: list[Output] = []
         self._exchange = exchange
-        self._rule = exchange.rule
+        self._rule = rule
         self._state = state
         self._raw = raw
         self._index = 0
@@ -125,6 +128,36 @@ class Life:
         live.exchange_ts = newer[-1].exchange_ts if newer else record.exchange_ts
         self._synced()
 
+    def depth(self, said: Depth) -> None:
+        """Take what the exchange said of this book's depth and numbers, as far as it did."""
+        state = self._state
+        state.depth = said.depth or state.depth
+        if said.price_exponent or said.size_exponent:
+            state.price_exponent, state.size_exponent = said.price_exponent, said.size_exponent
+            for held in (state.live, *(standby.held for standby in state.standbys.values())):
+                held.book.refine(state.price_exponent, state.size_exponent)
+
+    def joined(self, rows: BookRows, *, missed: bool) -> BookRows | None:
+        """Return a snapshot of rows that may come in several messages; None while it goes on.
+
+        Args:
+            missed: Something was lost just before this message: a part of the snapshot, maybe.
+        """
+        parts, connection = self._state.parts, self._raw.connection_id
+        known = parts.pop(connection, None if missed else [])
+        if known is None:
+            # A part is missing: its end is no book
+            if rows.more:
+                parts[connection] = None
+            elif self._state.status != SYNCED:
+                self._state.refused = True
+                self._ask_if_due("a snapshot of several messages lacks one")
+            return None
+        if rows.more:
+            parts[connection] = [*known, *rows.rows]
+            return None
+        return replace(rows, rows=[*known, *rows.rows]) if known else rows
+
     def periodic(self) -> None:
         """Write the whole book, so that a file of any hour stands alone."""
         self._write_whole(records.PERIODIC)
@@ -140,6 +173,8 @@ class Life:
         """
         state, raw = self._state, self._raw
         state.buffer.clear()
+        if raw.connection_id in state.parts:
+            state.parts[raw.connection_id] = None
         # "" is an event that could not be read: it may have been of any connection
         if not raw.connection_id:
             state.standbys.clear()
@@ -197,6 +232,7 @@ class Life:
             if state.bound == raw.connection_id:
                 state.bound = ""
         state.connections.pop(raw.connection_id, None)
+        state.parts.pop(raw.connection_id, None)
 
     def _take_whole(self, message: BookDelta | BookRows, fields: BookDelta) -> None:
         """Take a book of an exchange that sends nothing else, from one connection at a time."""
@@ -295,6 +331,7 @@ class Life:
             # not acknowledged in what we saw: the smallest depth that holds what came
             state.depth = next((d for d in depths if d >= depth), depth)
         held.book.replace(record)
+        held.book.refine(state.price_exponent, state.size_exponent)
         held.numbering.replace(record)
         held.exchange_ts = record.exchange_ts
         held.applied_ts = self._raw.local_ts

@@ -4,7 +4,7 @@ Output is a function of the input alone: time is the events' local_ts. Each symb
 others, so that any split of the symbols over sessions gives the same records.
 """
 
-from jetl2.exchanges import life, symbol_state
+from jetl2.exchanges import fix, life, symbol_state
 from jetl2.exchanges.errors import UNREADABLE, UnexpectedFrame
 from jetl2.exchanges.exchange import (
     DERIVATIVE_NUMBERS,
@@ -67,7 +67,10 @@ class Session:
         state = self._symbols.get(raw.symbol)
         if state is None:
             state = self._symbols[raw.symbol] = SymbolState()
-        book = life.Life(self.exchange, state, raw)
+        rule = self.exchange.rule
+        if self.exchange.fix is not None and _over_fix(state, raw):
+            rule = self.exchange.fix.rule
+        book = life.Life(self.exchange, rule, state, raw)
         hour = raw.local_ts // HOUR_NS
         if hour > state.hour:
             if state.hour >= 0 and state.status == SYNCED:
@@ -132,33 +135,42 @@ class Session:
 
     def _frame(self, state: SymbolState, book: life.Life, raw: RawEvent) -> None:
         connection = self._seen(state, raw) if raw.symbol else None
-        count = self.exchange.connection_seq
         try:
             address = Address(raw.symbol, raw.channel)
             frame, found = read(self.exchange, raw.payload, address)
-            number = count(frame) if count else None
+            number = self.exchange.number(frame)
         except UnexpectedFrame as error:
             self._unreadable(state, book, raw, error)
             return
+        missed = False
         if connection and number is not None:
-            _count_through(connection, book, raw, number)
+            missed = _count_through(connection, book, raw, number)
         for record in found:
             if record.symbol != raw.symbol:
                 continue
             if isinstance(record, BookDelta | BookRows):
-                self._book(state, book, raw, record)
+                self._book(state, book, raw, record, missed=missed)
             elif isinstance(record, Depth):
-                state.depth = record.depth
+                book.depth(record)
             elif _known(state, raw, record):
                 state.counters["duplicates"] += 1
             elif not isinstance(record, DerivativeTicker) or _news(state, record):
                 book.emit(record)
 
     def _book(
-        self, state: SymbolState, book: life.Life, raw: RawEvent, record: BookDelta | BookRows
+        self,
+        state: SymbolState,
+        book: life.Life,
+        raw: RawEvent,
+        record: BookDelta | BookRows | None,
+        *,
+        missed: bool,
     ) -> None:
         try:
-            book.take(record)
+            if isinstance(record, BookRows) and record.book.is_snapshot:
+                record = book.joined(record, missed=missed)
+            if record is not None:
+                book.take(record)
         except (BookError, DecimalError) as error:
             # What only shows when rows become levels
             self._unreadable(state, book, raw, error)
@@ -167,6 +179,7 @@ class Session:
         connection = state.connections.get(raw.connection_id)
         if connection is None:
             connection = Connection(raw.local_ts, raw.local_ts)
+            connection.over_fix = _over_fix(state, raw)
             state.connections[raw.connection_id] = connection
             if len(state.connections) > CONNECTIONS_KEPT:
                 kept = (raw.connection_id, state.bound, *state.standbys)
@@ -214,20 +227,32 @@ def _dead(state: SymbolState, book: life.Life, raw: RawEvent, error: Exception) 
     )
 
 
-def _count_through(connection: Connection, book: life.Life, raw: RawEvent, number: int) -> None:
-    """Compare the exchange's count of the connection's frames with our own."""
+def _over_fix(state: SymbolState, raw: RawEvent) -> bool:
+    """Whether an event is of a FIX session; what is no frame is of the kind that its frames were."""
+    if raw.kind == records.FRAME:
+        return raw.payload.startswith(fix.START)
+    if raw.kind == records.CONNECTED:
+        return raw.payload.startswith(fix.SCHEME)
+    connection = state.connections.get(raw.connection_id)
+    return connection is not None and connection.over_fix
+
+
+def _count_through(connection: Connection, book: life.Life, raw: RawEvent, number: int) -> bool:
+    """Compare the exchange's count of the connection's frames with our own; whether one is missing."""
     offset = number - raw.counter
-    if connection.offset is not None and offset != connection.offset:
+    missed = connection.offset not in (None, offset)
+    if missed:
         detail = f"expected number {raw.counter + connection.offset}, found {number}"
         book.lost("connection_sequence", detail)
     connection.offset = offset
+    return missed
 
 
 def _known(state: SymbolState, raw: RawEvent, record: MarketRecord) -> bool:
     """Whether another connection gave this already, or gives what has no id of its own."""
     if isinstance(record, Trade | Liquidation) and record.trade_id:
         return _known_trade(state, record)
-    return _elsewhere(state, raw)
+    return _elsewhere(state, raw, type(record).__name__)
 
 
 def _news(state: SymbolState, record: DerivativeTicker) -> bool:
@@ -245,22 +270,24 @@ def _news(state: SymbolState, record: DerivativeTicker) -> bool:
 
 
 def _known_trade(state: SymbolState, record: Trade | Liquidation) -> bool:
-    if record.trade_id in state.trade_ids:
+    # a trade may be told a second time as the liquidation that it was
+    key = record.trade_id if isinstance(record, Trade) else f"liquidation {record.trade_id}"
+    if key in state.trade_ids:
         return True
-    state.trade_ids[record.trade_id] = None
+    state.trade_ids[key] = None
     if len(state.trade_ids) > TRADE_IDS_KEPT:
         del state.trade_ids[next(iter(state.trade_ids))]
     return False
 
 
-def _elsewhere(state: SymbolState, raw: RawEvent) -> bool:
-    current = state.ticker_connection
+def _elsewhere(state: SymbolState, raw: RawEvent, kind: str) -> bool:
+    current = state.told_by.get(kind)
     if (
         current
         and current != raw.connection_id
         and current in state.connections
-        and raw.local_ts - state.ticker_ts < TICKER_SILENCE_NS
+        and raw.local_ts - state.told_ts[kind] < TICKER_SILENCE_NS
     ):
         return True
-    state.ticker_connection, state.ticker_ts = raw.connection_id, raw.local_ts
+    state.told_by[kind], state.told_ts[kind] = raw.connection_id, raw.local_ts
     return False

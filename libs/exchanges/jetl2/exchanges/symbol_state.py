@@ -6,7 +6,7 @@ from typing import Any, Literal
 import msgspec
 
 from jetl2.orderbook.book import Book, columns
-from jetl2.orderbook.rows import Rows
+from jetl2.orderbook.rows import Row, Rows
 from jetl2.orderbook.rows import Saved as RowColumns
 from jetl2.orderbook.sequence import State
 from jetl2.schemas import decimals
@@ -42,12 +42,14 @@ class Connection:
         offset: Exchange's connection-wide number minus our counter of frames; constant as long as
             nothing is lost.
         books: It carries books, not only trades and the like.
+        over_fix: It is a FIX session, under that side's rule.
     """
 
     first_ts: int
     last_ts: int
     offset: int | None = None
     books: bool = False
+    over_fix: bool = False
 
 
 @dataclass(slots=True)
@@ -93,6 +95,9 @@ class SymbolState:
         standbys: By connection, where a book lives on one connection.
         seq: Number of the last record written, of whatever type.
         depth: Levels a side that the book is cut to; 0: not known or not cut.
+        price_exponent, size_exponent: What the exchange said that its numbers are written at.
+        parts: Rows of a snapshot that goes on in further messages, by connection; None: of one that
+            lacks a part.
         bound: Connection whose deltas the book takes, where numbers belong to a connection.
         begun: A snapshot has been written once.
         buffer: Deltas waiting for a REST snapshot.
@@ -101,7 +106,8 @@ class SymbolState:
         asked_ts, asked: When a resync was last asked for, how often in a row.
         refused: The last snapshot that came was too old.
         trade_ids: The latest ones, as keys in order.
-        ticker_connection, ticker_ts: Of the latest record without an id, as a best bid and ask is.
+        told_by, told_ts: Of the latest record without an id, as a best bid and ask is, by its type:
+            each type may have a connection of its own.
         derivative: Last known numbers of the derivative ticker.
     """
 
@@ -110,6 +116,9 @@ class SymbolState:
     status: Status = EMPTY
     seq: int = 0
     depth: int = 0
+    price_exponent: int = 0
+    size_exponent: int = 0
+    parts: dict[str, list[Row] | None] = field(default_factory=dict)
     bound: str = ""
     begun: bool = False
     connections: dict[str, Connection] = field(default_factory=dict)
@@ -120,8 +129,8 @@ class SymbolState:
     asked: int = 0
     refused: bool = False
     trade_ids: dict[str, None] = field(default_factory=dict)
-    ticker_connection: str = ""
-    ticker_ts: int = 0
+    told_by: dict[str, str] = field(default_factory=dict)
+    told_ts: dict[str, int] = field(default_factory=dict)
     derivative: dict[str, str] = field(default_factory=dict)
     counters: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTERS, 0))
 
@@ -149,6 +158,7 @@ class _Saved(msgspec.Struct):
     live: _SavedBook
     standbys: dict[str, _SavedStandby]
     connections: dict[str, Connection]
+    parts: dict[str, list[Row] | None]
     buffer: list[BookDelta]
     trade_ids: list[str]
     counters: dict[str, int]
@@ -160,6 +170,8 @@ _PLAIN = (
     "status",
     "seq",
     "depth",
+    "price_exponent",
+    "size_exponent",
     "bound",
     "begun",
     "hour",
@@ -167,8 +179,8 @@ _PLAIN = (
     "asked_ts",
     "asked",
     "refused",
-    "ticker_connection",
-    "ticker_ts",
+    "told_by",
+    "told_ts",
     "derivative",
 )
 _decode = msgspec.json.Decoder(_Saved).decode
@@ -185,6 +197,7 @@ def dump(state: SymbolState) -> bytes:
                 for connection, s in state.standbys.items()
             },
             connections=state.connections,
+            parts=state.parts,
             buffer=state.buffer,
             trade_ids=list(state.trade_ids),
             counters=state.counters,
@@ -210,6 +223,7 @@ def load(saved: bytes) -> SymbolState:
             for connection, s in found.standbys.items()
         },
         connections=found.connections,
+        parts=found.parts,
         buffer=found.buffer,
         trade_ids=dict.fromkeys(found.trade_ids),
         counters=found.counters,

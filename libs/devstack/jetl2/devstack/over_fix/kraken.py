@@ -38,7 +38,8 @@ class Speaker:
         market = self._markets.get(symbol)
         if market is None:
             return None
-        places = [(5010, market.listing.size_places), (2349, market.listing.price_places)]
+        listing = market.listing
+        places: Fields = [(5010, listing.size_places), (2349, listing.price_places)]
         return Body("y", [(146, 1), (55, symbol), (562, "0.00000001"), *places])
 
     def snapshot(self, symbol: str) -> list[Body]:
@@ -68,7 +69,8 @@ class Speaker:
         bids, asks = market.top(10)
         # Numbers with all decimals, without point and leading zeros, are just our integers
         text = "".join(f"{price}{size}" for price, size in (*asks, *bids))
-        book = [(55, symbol), (268, count), *entries, (5041, zlib.crc32(text.encode()))]
+        book: Fields = [(55, symbol), (268, count), *entries]
+        book.append((5041, zlib.crc32(text.encode())))
         return [*found, Push(symbol, BOOK, Body("X", book))]
 
 
