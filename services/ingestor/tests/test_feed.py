@@ -97,6 +97,19 @@ async def test_symbols_are_divided_over_connections() -> None:
     assert sorted(by_connection.values()) == [["A", "C"], ["B"]]
 
 
+async def test_symbols_may_be_added_and_get_connections_of_their_own() -> None:
+    sink = MemorySink()
+    async with serving(say()) as server, feeding(TOY, server, sink, ["A"]) as feed:
+        await sink.until(lambda: len(sink.of(SUBSCRIBED)) == 1)
+        feed.add(["B", "C"])
+        await sink.until(lambda: len(sink.of(SUBSCRIBED)) == 3)
+
+    connected = sink.of(CONNECTED)
+    assert [e.symbol for e in connected] == ["A", "B", "C"]
+    assert connected[0].connection_id != connected[1].connection_id == connected[2].connection_id
+    assert [e.payload for e in sink.of(DISCONNECTED)] == [b"stopped"] * 3
+
+
 async def test_a_silent_connection_is_replaced() -> None:
     sink = MemorySink()
     exchange = replace(TOY, keepalive=Keepalive(stale_s=0.2))

@@ -1,16 +1,20 @@
 """What is known of the symbols before anything is connected."""
 
+import asyncio
 import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from jetl2.exchanges.exchange import Instruments
-from jetl2.ingestor import listing, metrics, wanted
+from jetl2.ingestor import listing, metrics
 from jetl2.ingestor.settings import Endpoint, Settings
 from jetl2.ingestor.subscription import Entry, Selection, Subscription
 from jetl2.ingestor.transport.rest import Rest
+from jetl2.ingestor.wanted import Wanted
 from tests.toy_exchange import TOY, Answer, Server, parse_instruments, serving
 
 URL = "https://toy.invalid/instruments?kind=spot"
@@ -19,6 +23,14 @@ URL = "https://toy.invalid/instruments?kind=spot"
 async def listed(
     answer: Answer, *symbols: Entry, form: Instruments | None = None, **more: Any
 ) -> tuple[list[str], Server]:
+    async with looking(answer, *symbols, form=form, **more) as (wanted, server):
+        return await wanted.look(), server
+
+
+@asynccontextmanager
+async def looking(
+    answer: Answer, *symbols: Entry, form: Instruments | None = None, **more: Any
+) -> AsyncIterator[tuple[Wanted, Server]]:
     async def nobody(_: object) -> None:
         raise AssertionError
 
@@ -29,8 +41,7 @@ async def listed(
             endpoints={"toy": Endpoint(rest=server.endpoint["rest"])},
             **more,
         )
-        found = await wanted.symbols(settings, replace(TOY, instruments=form))
-    return found, server
+        yield Wanted(settings, replace(TOY, instruments=form)), server
 
 
 def body(*symbols: str) -> Answer:
@@ -114,3 +125,55 @@ async def test_a_list_may_be_asked_for_by_post(monkeypatch: pytest.MonkeyPatch) 
 
     assert [instrument.symbol for instrument in found.instruments] == ["A"]
     assert asked == ['{"type":"meta"}']
+
+
+async def test_what_is_listed_later_is_taken_then_and_nothing_is_given_up() -> None:
+    lists = [["A", "BX"], ["BX", "BY", "C"], ["BZ"]]
+
+    def answer(_: str) -> tuple[int, dict[str, str], bytes]:
+        return 200, {}, json.dumps({"symbols": lists[0]}).encode()
+
+    async with looking(answer, "A", "B*", "C") as (wanted, _):
+        found = [await wanted.look()]
+        for _ in range(2):
+            lists.pop(0)
+            found.append(await wanted.look())
+
+    assert found == [["A", "BX"], ["BY", "C"], ["BZ"]]
+    assert wanted.taken == ["A", "BX", "BY", "C", "BZ"]
+
+
+async def test_the_first_by_volume_are_ranked_once() -> None:
+    volumes = {"A": 1.0, "B": 2.0}
+    form = Instruments(url=URL, parse=parse_instruments, volumes=lambda _: volumes.items())
+
+    async with looking(body("A", "B"), Selection(top=1), form=form) as (wanted, server):
+        first = await wanted.look()
+        volumes["A"] = 3.0
+        await wanted.follow(lambda _: None)
+
+    assert first == ["B"]
+    assert len(server.paths) == 1
+
+
+async def test_looking_again_goes_on_until_all_is_decided() -> None:
+    listed = ["A"]
+    given: list[str] = []
+
+    def answer(_: str) -> tuple[int, dict[str, str], bytes]:
+        return 200, {}, json.dumps({"symbols": listed}).encode()
+
+    def take(symbols: Sequence[str]) -> None:
+        given.extend(symbols)
+
+    async with looking(answer, "A", "B", refresh_s=0.01) as (wanted, server):
+        await wanted.look()
+        following = asyncio.create_task(wanted.follow(take))
+        async with asyncio.timeout(10):
+            while len(server.paths) < 4:  # noqa: ASYNC110 - the server's side has no event
+                await asyncio.sleep(0.01)
+            before = list(given)
+            listed.append("B")
+            await following
+
+    assert (before, given) == ([], ["B"])

@@ -62,6 +62,8 @@ class Feed:
         self._health = health
         self._chance = chance or random.Random()  # noqa: S311 - jitter
         self._ws_host = endpoint.ws
+        self._keepers: list[asyncio.Task[None]] = []
+        self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._connects = Budget(exchange.limits.connects_per_minute, time.monotonic)
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._ended: OrderedDict[str, None] = OrderedDict()
@@ -75,25 +77,33 @@ class Feed:
         self.asked = self._resyncs.asked
 
     async def run(self, symbols: Sequence[str]) -> None:
-        """Receive these symbols until cancelled; then close all connections."""
-        most = self.exchange.limits.symbols
-        parts = [
-            group._replace(symbols=members)
-            for group in plan.groups(self.exchange, symbols, self._subscription.data_types)
-            for members in plan.shards(group.symbols, most)
-        ]
-        keepers = [asyncio.create_task(self._keep(n, part)) for n, part in enumerate(parts)]
+        """Receive these symbols, and those added later, until cancelled; then close all connections."""
+        self.add(symbols)
         try:
-            await asyncio.gather(*keepers)
+            await self._failed
         finally:
-            for keeper in keepers:
+            for keeper in self._keepers:
                 keeper.cancel()
             for identity, connection in self.connections.items():
                 connection.end("stopped")
                 if not connection.opened.is_set():
                     self._tasks[identity].cancel()
-            await asyncio.gather(*keepers, *self._tasks.values(), return_exceptions=True)
+            await asyncio.gather(*self._keepers, *self._tasks.values(), return_exceptions=True)
             await self._resyncs.close()
+
+    def add(self, symbols: Sequence[str]) -> None:
+        """Receive these symbols too, on connections of their own."""
+        most = self.exchange.limits.symbols
+        for group in plan.groups(self.exchange, symbols, self._subscription.data_types):
+            for members in plan.shards(group.symbols, most):
+                part = group._replace(symbols=members)
+                keeper = asyncio.create_task(self._keep(len(self._keepers), part))
+                keeper.add_done_callback(self._keeper_done)
+                self._keepers.append(keeper)
+
+    def _keeper_done(self, keeper: asyncio.Task[None]) -> None:
+        if not keeper.cancelled() and (error := keeper.exception()) and not self._failed.done():
+            self._failed.set_exception(error)
 
     def measure(self) -> None:
         """Bring the gauges up to date."""

@@ -51,6 +51,9 @@ class Settings(ServiceSettings):
         ge=0,
         description="which of them this is, from 0; or a name that ends in it, as of a StatefulSet",
     )
+    refresh_s: float = Field(
+        3600, ge=0, description="between two looks for what is listed anew; 0: only at the start"
+    )
     endpoints: dict[str, Endpoint] = Field(
         {},
         description="exchange -> ws and rest hosts in place of its own (tests, proxies); JSON",

@@ -1,15 +1,15 @@
 """Wires the ingestor: Kafka, the feed of each exchange, requests, health; and its end."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from jetl2.exchanges import adapters
-from jetl2.exchanges.exchange import Exchange
-from jetl2.ingestor import control, wanted
+from jetl2.ingestor import control
 from jetl2.ingestor.errors import ProducerError
 from jetl2.ingestor.feed import Feed
 from jetl2.ingestor.settings import PREFIX, Settings
 from jetl2.ingestor.sink import KafkaSink
+from jetl2.ingestor.wanted import Wanted
 from jetl2.runtime import health, kafka, lifecycle, log
 from jetl2.runtime.settings import refuse
 from jetl2.schemas import topics
@@ -38,8 +38,10 @@ async def _run(settings: Settings, stop: asyncio.Event, state: health.Health) ->
     state.not_ready("kafka", "no broker has answered")
     beating = asyncio.create_task(_beat(state))
     try:
-        found, taken = await asyncio.gather(
-            asyncio.to_thread(_prepare, settings, stop), _wanted(settings, exchanges)
+        wanted = [Wanted(settings, exchange) for exchange in exchanges]
+        found, _ = await asyncio.gather(
+            asyncio.to_thread(_prepare, settings, stop),
+            asyncio.gather(*(each.look() for each in wanted)),
         )
     except kafka.Unavailable:
         return lifecycle.EXIT_OK
@@ -49,7 +51,7 @@ async def _run(settings: Settings, stop: asyncio.Event, state: health.Health) ->
         if count != settings.partitions:
             # The merger takes partition k of all topics together: counts must agree
             refuse(f"{PREFIX}PARTITIONS", f"topic {topic} has {count} partitions", str(count))
-    if not any(taken.values()) and settings.shards == 1:
+    if settings.shards == 1 and all(each.known and not each.taken for each in wanted):
         variable = f"{PREFIX}FEEDS" if settings.feeds else f"{PREFIX}SUBSCRIPTIONS"
         refuse(variable, "no symbol of it is listed, see above")
     partitions = dict.fromkeys(settings.subscriptions, settings.partitions)
@@ -67,9 +69,10 @@ async def _run(settings: Settings, stop: asyncio.Event, state: health.Health) ->
             feeds[request.exchange].asked(request)
 
     tasks: list[asyncio.Future[None]] = [
-        asyncio.create_task(feeds[name].run(symbols)) for name, symbols in taken.items() if symbols
+        asyncio.create_task(feeds[each.exchange.name].run(each.taken)) for each in wanted
     ]
     tasks += [
+        *(asyncio.create_task(_follow(each, feeds[each.exchange.name])) for each in wanted),
         asyncio.create_task(control.follow(settings.bootstrap_servers, partitions, resync)),
         asyncio.create_task(_measure(state, list(feeds.values()))),
     ]
@@ -108,10 +111,10 @@ def _prepare(settings: Settings, stop: asyncio.Event) -> dict[str, int]:
     return kafka.ensure_topics(settings.bootstrap_servers, wanted, replication=settings.replication)
 
 
-async def _wanted(settings: Settings, exchanges: Sequence[Exchange]) -> Mapping[str, list[str]]:
-    """Return exchange -> symbols to take."""
-    found = await asyncio.gather(*(wanted.symbols(settings, exchange) for exchange in exchanges))
-    return dict(zip(settings.subscriptions, found, strict=True))
+async def _follow(wanted: Wanted, feed: Feed) -> None:
+    """Take what is listed later, until cancelled."""
+    await wanted.follow(feed.add)
+    await asyncio.Event().wait()
 
 
 async def _stopped(stop: asyncio.Event) -> None:
