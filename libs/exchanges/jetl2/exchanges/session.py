@@ -240,8 +240,8 @@ def _over_fix(state: SymbolState, raw: RawEvent) -> bool:
 def _count_through(connection: Connection, book: life.Life, raw: RawEvent, number: int) -> bool:
     """Compare the exchange's count of the connection's frames with our own; whether one is missing."""
     offset = number - raw.counter
-    missed = connection.offset not in (None, offset)
-    if missed:
+    missed = connection.offset is not None and offset != connection.offset
+    if connection.offset is not None and missed:
         detail = f"expected number {raw.counter + connection.offset}, found {number}"
         book.lost("connection_sequence", detail)
     connection.offset = offset

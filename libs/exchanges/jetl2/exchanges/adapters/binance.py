@@ -7,6 +7,7 @@ for no recording has both at once.
 
 from jetl2.exchanges import named_streams
 from jetl2.exchanges.exchange import Exchange, Instruments, Keepalive, Limits
+from jetl2.exchanges.over_fix.binance import FIX
 from jetl2.orderbook import sequence
 
 REST = "https://api.binance.com/api/v3/"
@@ -36,4 +37,5 @@ EXCHANGE = Exchange(
     # the server's protocol pings come each 20 s, but are no frames; quiet symbols send nothing
     keepalive=Keepalive(stale_s=60),
     limits=Limits(symbols=200, connects_per_minute=30, sends_per_second=4, lifetime_s=23 * 3600),
+    fix=FIX,
 )

@@ -21,6 +21,7 @@ from jetl2.exchanges.exchange import (
     Limits,
     dumps,
 )
+from jetl2.exchanges.over_fix.coinbase_exchange import FIX
 from jetl2.orderbook import sequence
 from jetl2.schemas.records import BUY, SELL, BookDelta, BookTicker, MarketRecord
 
@@ -197,4 +198,5 @@ EXCHANGE = Exchange(
     keepalive=Keepalive(stale_s=15),
     # a whole book is one frame; slow readers are cut, so not many of them on one connection
     limits=Limits(symbols=20, connects_per_minute=60, sends_per_second=5),
+    fix=FIX,
 )

@@ -23,6 +23,7 @@ from jetl2.exchanges.exchange import (
     Limits,
     dumps,
 )
+from jetl2.exchanges.over_fix.deribit import FIX
 from jetl2.orderbook import sequence
 from jetl2.schemas.records import BUY, SELL, BookDelta, DerivativeTicker, MarketRecord
 
@@ -241,4 +242,5 @@ EXCHANGE = Exchange(
     keepalive=Keepalive(answer=lambda _: ANSWER, stale_s=3 * HEARTBEAT_S),
     # a subscription costs 3,000 of 30,000 credits, 10,000 come back each second
     limits=Limits(symbols=100, connects_per_minute=20, sends_per_second=2),
+    fix=FIX,
 )

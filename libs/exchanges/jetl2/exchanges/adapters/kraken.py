@@ -18,6 +18,7 @@ from jetl2.exchanges.exchange import (
     Limits,
     dumps,
 )
+from jetl2.exchanges.over_fix.kraken import FIX
 from jetl2.orderbook import checksum, sequence
 from jetl2.schemas.records import BUY, SELL, MarketRecord
 
@@ -179,4 +180,5 @@ EXCHANGE = Exchange(
     # a heartbeat comes each second when nothing else does
     keepalive=Keepalive(stale_s=10),
     limits=Limits(symbols=100, connects_per_minute=10, sends_per_second=2),
+    fix=FIX,
 )
