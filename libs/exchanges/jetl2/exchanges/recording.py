@@ -111,7 +111,7 @@ def events(exchange: Exchange, session: Iterable[Entry], start_ts: int = 0) -> I
                     opened[connection, symbol] = connection
                     url = urls.get(connection, "").encode()
                     kind = records.CONNECTED
-                    yield _event(exchange, symbol, "", local_ts, connection, kind, url)
+                    yield _event(exchange, symbol, channel, local_ts, connection, kind, url)
                 raw = _event(
                     exchange, symbol, channel, local_ts, connection, records.FRAME, payload
                 )
