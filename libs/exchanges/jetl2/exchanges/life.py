@@ -89,7 +89,7 @@ class Life:
             self._take_whole(message, fields)
         elif fields.is_snapshot:
             if rule.snapshot == "request":
-                self.join(fields)
+                (self.join if fields.last_seq else self._take_unnumbered)(fields)
             elif elsewhere and state.status == SYNCED:
                 self._stand_by(message)
             else:
@@ -124,6 +124,8 @@ class Life:
         live.book.replace(record)
         for delta in newer:
             live.book.apply(delta)
+            if state.depth:
+                live.book.truncate(state.depth)
         live.numbering = joined
         live.exchange_ts = newer[-1].exchange_ts if newer else record.exchange_ts
         self._synced()
@@ -233,6 +235,14 @@ class Life:
                 state.bound = ""
         state.connections.pop(raw.connection_id, None)
         state.parts.pop(raw.connection_id, None)
+
+    def _take_unnumbered(self, record: BookDelta) -> None:
+        """Take a whole book without a number where books have numbers: recorded in their place."""
+        state = self._state
+        if state.buffer or (state.status == SYNCED and state.live.numbering.last):
+            self._drop()
+            return
+        self._replace(record)
 
     def _take_whole(self, message: BookDelta | BookRows, fields: BookDelta) -> None:
         """Take a book of an exchange that sends nothing else, from one connection at a time."""
@@ -387,7 +397,7 @@ class Life:
         if isinstance(found, Problem):
             self._refuse(found)
             return
-        update = known and self._rule.snapshot == "every"
+        update = known and self._rule.snapshot in ("every", "request")
         self._synced(checksum=found.checksum, verified=found.verified, update=update)
 
     def _follow(self, message: BookDelta | BookRows, fields: BookDelta) -> None:
