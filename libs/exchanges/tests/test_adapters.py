@@ -125,13 +125,13 @@ def test_frames_of_the_connection_itself_have_no_symbol(
     exchange = adapters.get(name)
     raw = json.dumps(payload).encode()
 
-    assert list(exchange.classify(raw)) == [expected]
+    assert list(exchange.new_classifier()(raw)) == [expected]
 
 
 def test_a_bare_pong_is_no_json() -> None:
     exchange = adapters.get("okex")
 
-    assert list(exchange.classify(b"pong")) == [Address("", "pong")]
+    assert list(exchange.new_classifier()(b"pong")) == [Address("", "pong")]
     assert read(exchange, b"pong")[1] == []
 
 
@@ -236,7 +236,7 @@ def test_instruments_are_listed_with_their_increments() -> None:
                     }
                 ]
             },
-            Instrument("A-B-SWAP", "", "", "perpetual", True, "0.1", "1"),
+            Instrument("A-B-SWAP", "A", "B", "perpetual", True, "0.1", "1"),
         ),
         "coinbase": (
             {

@@ -1,11 +1,19 @@
-"""OKX, WebSocket v5: snapshot in the stream, each delta names its predecessor (or is summed).
+"""OKX, WebSocket v5, spot and derivatives: snapshot in the stream, each delta names the one before.
 
 Until 2021 deltas carried no numbers, and until June 2026 a live CRC-32; since then the checksum is
 always 0 and only the link counts. Presence decides, so recordings of all times replay.
+
+That the snapshot in the stream will end was announced for August 2026; in September it still came.
+Nothing could take its place: what REST tells of a book has no number. Should it end, books stay
+unknown and are asked for again; none is begun from deltas.
+
+Sizes of derivatives are contracts. Liquidations and index prices come for whole families: those of
+the instruments subscribed on the connection are taken.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -14,6 +22,7 @@ from jetl2.exchanges import wire
 from jetl2.exchanges.errors import UnexpectedFrame
 from jetl2.exchanges.exchange import (
     Address,
+    Classify,
     Exchange,
     Frame,
     Instrument,
@@ -24,13 +33,19 @@ from jetl2.exchanges.exchange import (
     dumps,
 )
 from jetl2.orderbook import checksum, sequence
-from jetl2.schemas.records import BUY, SELL, BookDelta, MarketRecord
+from jetl2.schemas.records import BUY, SELL, BookDelta, DerivativeTicker, MarketRecord
 
 ARGS_PER_REQUEST = 100
-CHANNELS = {"book_delta": "books", "trade": "trades", "book_ticker": "bbo-tbt"}
+CHANNELS = {
+    "book_delta": "books",
+    "trade": "trades",
+    "book_ticker": "bbo-tbt",
+    "derivative_ticker": "mark-price",
+    "liquidation": "liquidation-orders",
+}
 BOOKS = frozenset({"books", "books-l2-tbt", "books50-l2-tbt"})
-# Aggregated per order, and one by one: never both
-TRADES = frozenset({"trades", "trades-all"})
+# A derivative's numbers, each by a channel of its own
+DERIVATIVES = frozenset({"mark-price", "open-interest", "funding-rate", "index-tickers"})
 EVENTS = frozenset(
     {
         "subscribe",
@@ -47,16 +62,15 @@ IGNORED = (
     "books5",
     "books-elp",
     "candle",
-    "mark-price",
-    "index-",
+    "mark-price-candle",
+    "index-candle",
     "instruments",
-    "funding-rate",
-    "open-interest",
     "price-limit",
     "estimated-price",
     "opt-summary",
     "option-trades",
-    "liquidation",
+    "liquidation-warning",
+    "liquidations",
     "adl-warning",
     "status",
     "sprd-",
@@ -65,17 +79,42 @@ IGNORED = (
     "economic-calendar",
 )
 PONG = "pong"
+TYPES = {"SPOT": "spot", "SWAP": "perpetual", "FUTURES": "future", "OPTION": "option"}
 
 
 def subscribe(symbols: Sequence[str], data_types: Sequence[str]) -> list[str]:
     """Return requests of many arguments each: 480 requests an hour are allowed."""
-    args = [
-        {"channel": CHANNELS[t], "instId": s} for s in symbols for t in data_types if t in CHANNELS
-    ]
+    named = dict.fromkeys(a for s in symbols for t in data_types for a in _arguments(s, t))
+    args = [{"channel": channel, field: value} for channel, field, value in named]
     return [
         dumps({"op": "subscribe", "args": args[i : i + ARGS_PER_REQUEST]})
         for i in range(0, len(args), ARGS_PER_REQUEST)
     ]
+
+
+def _arguments(symbol: str, data_type: str) -> list[tuple[str, str, str]]:
+    """Return channel, field and value of each subscription; spot has the first three types only."""
+    kind = _type(symbol)
+    if data_type == "derivative_ticker":
+        channels = ["mark-price", "open-interest"] if kind != "SPOT" else []
+        channels += ["funding-rate"] if kind == "SWAP" else []
+        index = [("index-tickers", "instId", _index(symbol))] if channels else []
+        return [*((channel, "instId", symbol) for channel in channels), *index]
+    if data_type == "liquidation":
+        return [(CHANNELS[data_type], "instType", kind)] if kind != "SPOT" else []
+    return [(CHANNELS[data_type], "instId", symbol)] if data_type in CHANNELS else []
+
+
+def _type(symbol: str) -> str:
+    # BTC-USDT, BTC-USDT-SWAP, BTC-USDT-260925, BTC-USD-260925-50000-C
+    parts = symbol.split("-")
+    if len(parts) < 3:
+        return "SPOT"
+    return "OPTION" if len(parts) > 3 else "SWAP" if parts[2] == "SWAP" else "FUTURES"
+
+
+def _index(symbol: str) -> str:
+    return "-".join(symbol.split("-")[:2])
 
 
 def resubscribe(symbol: str) -> list[str]:
@@ -99,44 +138,64 @@ class _Head(msgspec.Struct):
     arg: _Arg | None = None
 
 
+class _Liquidations(msgspec.Struct):
+    data: list[_Arg] = []
+
+
 _decode_head = msgspec.json.Decoder(_Head).decode
+_decode_liquidations = msgspec.json.Decoder(_Liquidations).decode
 
 
-def classify(payload: bytes) -> Sequence[Address]:
-    """Return the address that each frame names in `arg`."""
-    if payload == b"pong":
-        return (Address("", PONG),)
-    try:
-        head = _decode_head(payload)
-    except msgspec.MsgspecError as error:
-        message = f"no JSON object of the v5 protocol: {error}"
-        raise UnexpectedFrame(message) from None
-    if head.event == "error" or head.arg is None:
-        return (Address("", head.event),)
-    return (Address(head.arg.instId, head.arg.channel),)
+def classifier() -> Classify:
+    """Return what names a frame's instruments: `arg` does, or those it is of that are subscribed."""
+    subscribed: set[str] = set()
+
+    def classify(payload: bytes) -> Sequence[Address]:
+        if payload == b"pong":
+            return (Address("", PONG),)
+        try:
+            head = _decode_head(payload)
+            if head.event == "error" or head.arg is None:
+                return (Address("", head.event),)
+            channel, symbol = head.arg.channel, head.arg.instId
+            symbols = [symbol]
+            if channel == "index-tickers":
+                symbols = [s for s in subscribed if s.startswith(symbol + "-") and not head.event]
+            elif channel == "liquidation-orders" and not head.event:
+                named = dict.fromkeys(item.instId for item in _decode_liquidations(payload).data)
+                symbols = [s for s in named if s in subscribed or not subscribed]
+            elif head.event == "subscribe":
+                subscribed.add(symbol)
+        except msgspec.MsgspecError as error:
+            message = f"no JSON object of the v5 protocol: {error}"
+            raise UnexpectedFrame(message) from None
+        # one name for what becomes the same record
+        ours = CHANNELS["derivative_ticker"] if channel in DERIVATIVES else channel
+        return tuple(Address(s, ours) for s in sorted(symbols)) or (Address("", ours),)
+
+    return classify
 
 
-def parse(frame: Frame) -> Iterable[MarketRecord]:
+def parse_at(frame: Frame, address: Address) -> Iterable[MarketRecord]:
     """Return the records of a push; nothing for events and channels that we do not use."""
-    if frame == PONG:
+    if frame == PONG or frame.get("event") in EVENTS:
         return ()
-    if "event" in frame:
-        if frame["event"] in EVENTS:
-            return ()
-        message = f"expected an event of the v5 protocol, found {frame['event']!r}"
-        raise UnexpectedFrame(message)
-    if "arg" not in frame:
-        message = f"expected a push with arg, found the fields {sorted(frame)}"
+    if "event" in frame or "arg" not in frame:
+        message = (
+            f"expected a push with arg, found {frame.get('event')!r}, the fields {sorted(frame)}"
+        )
         raise UnexpectedFrame(message)
     symbol, channel = frame["arg"].get("instId", ""), frame["arg"]["channel"]
     if channel in BOOKS:
         return [_book(item, symbol, frame["action"]) for item in frame["data"]]
-    if channel in TRADES:
-        return [_trade(item, symbol) for item in frame["data"]]
-    if channel == "bbo-tbt":
-        return [_best(item, symbol) for item in frame["data"]]
-    if channel == "tickers":
-        return [_ticker(item, symbol) for item in frame["data"]]
+    if channel in READERS:
+        return [READERS[channel](item, symbol) for item in frame["data"]]
+    # of many instruments, the address says of which
+    if channel == "index-tickers":
+        return [_derivative(item, address.symbol) for item in frame["data"] if address.symbol]
+    if channel == "liquidation-orders":
+        found = (item for item in frame["data"] if item["instId"] == address.symbol)
+        return [_liquidation(d, address.symbol) for item in found for d in item["details"]]
     if channel.startswith(IGNORED):
         return ()
     message = f"expected a channel of the v5 protocol, found {channel!r}"
@@ -195,25 +254,74 @@ def _ticker(item: dict[str, Any], symbol: str) -> MarketRecord:
     )
 
 
+def _derivative(item: dict[str, Any], symbol: str) -> MarketRecord:
+    return DerivativeTicker(
+        symbol=symbol,
+        exchange_ts=wire.ns_from_epoch(item.get("ts") or 0),
+        funding_ts=wire.ns_from_epoch(item.get("fundingTime") or 0),
+        funding_rate=wire.plain(item.get("fundingRate")),
+        predicted_funding_rate=wire.plain(item.get("nextFundingRate")),
+        open_interest=wire.plain(item.get("oi")),
+        index_price=wire.plain(item.get("idxPx")),
+        mark_price=wire.plain(item.get("markPx")),
+    )
+
+
+def _liquidation(item: dict[str, Any], symbol: str) -> MarketRecord:
+    # at the price of bankruptcy; the side is that of the order which closes the position
+    return wire.liquidation(
+        item["bkPx"],
+        item["sz"],
+        symbol=symbol,
+        exchange_ts=wire.ns_from_epoch(item["ts"]),
+        aggressor={"buy": BUY, "sell": SELL}[item["side"]],
+    )
+
+
+READERS: dict[str, Callable[[dict[str, Any], str], MarketRecord]] = {
+    "trades": _trade,
+    "trades-all": _trade,  # one by one, not aggregated for each order: never both
+    "bbo-tbt": _best,
+    "tickers": _ticker,
+    "mark-price": _derivative,
+    "open-interest": _derivative,
+    "funding-rate": _derivative,
+}
+
+
 def parse_instruments(body: Frame) -> Iterable[Instrument]:
-    """Return what one instType lists."""
-    kinds = {"SPOT": "spot", "SWAP": "perpetual", "FUTURES": "future", "OPTION": "option"}
+    """Return what one instType lists; of derivatives the index names base and quote."""
     for item in body["data"]:
+        base, _, quote = _index(item["instId"]).partition("-")
+        size = item.get("ctVal", "")
+        multiplied = size and item.get("ctMult", "") not in ("", "1")
         yield Instrument(
             symbol=item["instId"],
-            base=item.get("baseCcy", ""),
-            quote=item.get("quoteCcy", ""),
-            kind=kinds.get(item["instType"], item["instType"].lower()),
+            base=item.get("baseCcy") or base,
+            quote=item.get("quoteCcy") or quote,
+            kind=TYPES.get(item["instType"], item["instType"].lower()),
             active=item.get("state") == "live",
             price_increment=item.get("tickSz", ""),
             size_increment=item.get("lotSz", ""),
+            contract_size=f"{Decimal(size) * Decimal(item['ctMult']):f}" if multiplied else size,
         )
 
+
+def parse_volumes(body: Frame) -> Iterable[tuple[str, float]]:
+    """Return the volumes in quote currency; derivatives tell them in their base."""
+    for item in body["data"]:
+        price = 1.0 if item["instType"] == "SPOT" else float(item["last"] or 0)
+        yield item["instId"], float(item["volCcy24h"] or 0) * price
+
+
+REST = "https://www.okx.com/api/v5"
+LISTED = ("SPOT", "SWAP", "FUTURES")
 
 EXCHANGE = Exchange(
     name="okex",
     aliases=("okx",),
-    docs="https://www.okx.com/docs-v5/en/ (2026-07-08, read 2026-11-22)",
+    markets=("spot", "linear", "inverse"),
+    docs="https://www.okx.com/docs-v5/en/ (2026-07-08, read 2026-11-23)",
     url="wss://ws.okx.com:8443/ws/v5/public",
     hosts=(
         "ws.okx.com/ws/v5",
@@ -226,15 +334,18 @@ EXCHANGE = Exchange(
     channels=CHANNELS,
     subscribe=subscribe,
     resubscribe=resubscribe,
-    classify=classify,
-    parse=parse,
+    classifier=classifier,
+    parse_at=parse_at,
     decode=decode,
     rule=replace(sequence.CHAN_PREV, allow_id_decrease=True),
     checksum=checksum.okx,
     checksum_depth=checksum.OKX_DEPTH,
+    book_depth=400,
     instruments=Instruments(
-        url="https://www.okx.com/api/v5/public/instruments?instType=SPOT",
+        url=[f"{REST}/public/instruments?instType={t}" for t in LISTED],
         parse=parse_instruments,
+        volumes_url=[f"{REST}/market/tickers?instType={t}" for t in LISTED],
+        volumes=parse_volumes,
     ),
     # without any traffic for 30 s the server hangs up
     keepalive=Keepalive(message="ping", interval_s=20, stale_s=40),
