@@ -107,6 +107,9 @@ def _mypy() -> Iterator[Check]:
         needed = packages.closure(package, known)
         if testkit is not None and package.kind != "development":
             needed.append(testkit)
+        if testkit is not None and package.kind == "service":
+            # Their tests take simulated exchanges from the testkit, which has them from devstack
+            needed += [p for p in packages.closure(testkit, known) if p not in needed]
         files = [
             str(p)
             for p in (package.folder / "jetl2", package.folder / "tests")

@@ -20,7 +20,7 @@ from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from jetl2.devstack.simulator import Simulator
 from jetl2.exchanges.errors import UNREADABLE
-from jetl2.exchanges.exchange import PING, Address, Exchange, read
+from jetl2.exchanges.exchange import PING, Address, Exchange, read, timed
 from jetl2.exchanges.life import Output
 from jetl2.exchanges.session import Session
 from jetl2.schemas import records
@@ -38,6 +38,8 @@ class Line:
     identity: str
     socket: ClientConnection
     symbols: list[str]
+    # The channel of what is said of it: where it brings no books, they go on without it
+    about: str
     frames: int = 0
     begun: set[str] = field(default_factory=set)
 
@@ -121,16 +123,17 @@ class PlainIngestor:
     async def _receive(
         self, socket: ClientConnection, symbols: list[str], data_types: list[str]
     ) -> None:
-        line = Line(f"line-{time.time_ns()}", socket, symbols)
+        about = "" if "book_delta" in data_types else self.exchange.channels[data_types[0]]
+        line = Line(f"line-{time.time_ns()}", socket, symbols, about)
         for symbol in symbols:
-            self._feed(line, Address(symbol, ""), records.CONNECTED)
+            self._feed(line, Address(symbol, about), records.CONNECTED)
             if "book_delta" in data_types:
                 self._book_lines[symbol] = line
         parts = [self._start(self._ping(socket))]
         classify = self.exchange.new_classifier()
         try:
             for text in self.exchange.subscribe(symbols, data_types):
-                await socket.send(text)
+                await socket.send(_now(text))
             while True:
                 async with asyncio.timeout(SILENCE_S):
                     payload = await socket.recv(decode=False)
@@ -144,7 +147,7 @@ class PlainIngestor:
                 part.cancel()
             # That we leave is no gap: the books stay to be looked at
             for symbol in symbols if not self._left else ():
-                self._feed(line, Address(symbol, ""), records.DISCONNECTED, b"cut")
+                self._feed(line, Address(symbol, about), records.DISCONNECTED, b"cut")
 
     async def _take(self, line: Line, addresses: Sequence[Address], payload: bytes) -> None:
         answer = self.exchange.keepalive.answer
@@ -158,7 +161,7 @@ class PlainIngestor:
                 self._start(self._fetch(line, address.symbol))
         if addresses is UNCLASSIFIED:
             for symbol in line.symbols:
-                self._feed(line, Address(symbol, ""), records.UNREADABLE)
+                self._feed(line, Address(symbol, line.about), records.UNREADABLE)
         else:
             line.frames += self.exchange.counts(addresses)
 
@@ -186,7 +189,7 @@ class PlainIngestor:
         alive = self.exchange.keepalive
         while alive.message:
             await asyncio.sleep(alive.interval_s)
-            await socket.send(alive.message)
+            await socket.send(_now(alive.message))
 
     def _feed(self, line: Line, address: Address, kind: str, payload: bytes = b"") -> None:
         event = RawEvent(
@@ -216,11 +219,15 @@ class PlainIngestor:
                 await self._fetch(line, symbol)
             elif self.exchange.resubscribe is not None:
                 for text in self.exchange.resubscribe(symbol):
-                    await line.socket.send(text)
+                    await line.socket.send(_now(text))
             else:
                 await line.socket.close()
         except ConnectionClosed:
             pass  # the next one begins the book anew
+
+
+def _now(text: str) -> str:
+    return timed(text, int(time.time()))
 
 
 def tail(url: str) -> str:

@@ -32,6 +32,8 @@ _STATUS = {
     faults.REST_429: HTTPStatus.TOO_MANY_REQUESTS,
     faults.REST_418: HTTPStatus.IM_A_TEAPOT,
 }
+# Subscriptions come as several messages, on several connections; the market waits for all of them
+_SETTLE_S = 0.2
 # Why a connection was cut
 NO_PING, NO_PONG, TOO_OLD = "no ping", "no pong", "too old"
 
@@ -142,6 +144,7 @@ class Simulator:
     async def run(self) -> None:
         """Trade, round-robin over the symbols, then only give signs of life."""
         await self._subscribed.wait()
+        await asyncio.sleep(_SETTLE_S)
         beat = due = time.monotonic()
         markets = list(self.markets.values())
         while True:

@@ -1,0 +1,21 @@
+"""Simulated exchanges for the tests of services, which know nothing of the development stack."""
+
+from jetl2.devstack import dialects, faults
+from jetl2.devstack.dialect import Care, Dialect
+from jetl2.devstack.faults import Faults
+from jetl2.devstack.simulator import NO_PING, NO_PONG, TOO_OLD, Simulator, simulating
+from jetl2.devstack.sources import families
+
+__all__ = [
+    "NO_PING",
+    "NO_PONG",
+    "TOO_OLD",
+    "Care",
+    "Dialect",
+    "Faults",
+    "Simulator",
+    "dialects",
+    "families",
+    "faults",
+    "simulating",
+]
