@@ -84,7 +84,7 @@ def test_one_feed_serves_several_data_types(exchange: Exchange) -> None:
     "frame,expected",
     [
         ({"event": "info", "version": 1}, [("", "info")]),
-        ({"event": "alert", "message": "Rate limit exceeded"}, [("", "alert")]),
+        ({"event": "alert", "message": "Rate limit exceeded"}, [("", "error")]),
         ({"event": "subscribed", "feed": "heartbeat"}, [("", "subscribed")]),
         (
             {"event": "subscribed", "feed": "book", "product_ids": ["A", "B"]},

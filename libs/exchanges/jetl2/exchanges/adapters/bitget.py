@@ -118,12 +118,13 @@ def classify(payload: bytes) -> Sequence[Address]:
     try:
         head = _decode_head(payload)
         if head.event == "error" or head.arg is None:
-            return (Address("", head.event),)
+            return (Address("", "error" if head.event == "error" else head.event),)
         arg = head.arg
         channel, name = arg.topic or arg.channel, arg.symbol or arg.instId
         if channel == "liquidation" and not head.event:
             names = dict.fromkeys(item.symbol for item in _decode_forced(payload).data)
-            return tuple(Address(_symbol(arg.instType, name), channel) for name in names)
+            named = tuple(Address(_symbol(arg.instType, name), channel) for name in names)
+            return named or (Address("", channel),)
     except msgspec.MsgspecError as error:
         message = f"no JSON object of the public protocol: {error}"
         raise UnexpectedFrame(message) from None

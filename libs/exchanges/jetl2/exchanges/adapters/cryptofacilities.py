@@ -36,9 +36,8 @@ CHANNELS = {
     "liquidation": "trade",
 }
 SIDES = {"buy": BUY, "sell": SELL}
-EVENTS = frozenset(
-    {"info", "subscribed", "unsubscribed", "subscribed_failed", "alert", "error", "challenge"}
-)
+REFUSALS = frozenset({"alert", "error", "subscribed_failed", "unsubscribed_failed"})
+EVENTS = frozenset({"info", "subscribed", "unsubscribed", "challenge"}) | REFUSALS
 # trade_snapshot is what was traded before we listened; ticker_lite has prices without sizes
 IGNORED = frozenset({"heartbeat", "trade_snapshot", "ticker_lite"})
 
@@ -80,6 +79,8 @@ def classify(payload: bytes) -> Sequence[Address]:
     if head.feed.startswith("book"):
         message = f"expected a product_id in the feed {head.feed}"
         raise UnexpectedFrame(message)
+    if head.event in REFUSALS:
+        return (Address("", "error"),)
     return (Address("", head.event or head.feed),)
 
 
