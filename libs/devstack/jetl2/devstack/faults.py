@@ -1,6 +1,7 @@
 """How a simulated exchange misbehaves: by rate, by schedule, or on request; the same seed, the same faults."""
 
 import random
+import re
 from collections.abc import Mapping, Sequence
 
 DROP = "drop"  # the frame is lost
@@ -13,6 +14,9 @@ SILENT = "silent"  # nothing more comes on this connection, and it stays open
 KINDS = (DROP, DUPLICATE, REORDER, CORRUPT, TAMPER, DISCONNECT, SILENT)
 # Whatever the delta says: a frame that comes twice does no harm, what cannot be read or never ends is seen
 _ALWAYS_NOTICED = (DUPLICATE, CORRUPT, DISCONNECT, SILENT)
+
+# The first digit of a sum, as a member or after its word
+_SUM = re.compile(r'("checksum":|"cs",-?)([1-9])')
 
 # What befalls no delta happens once, at the next occasion of its kind
 CONNECT_429 = "connect_429"  # no websocket is opened: HTTP 429
@@ -140,10 +144,7 @@ def tampered(text: str | bytes) -> str | bytes:
     """Return a frame whose checksum does not fit its book; one without a checksum as it is."""
     if isinstance(text, bytes):
         return text
-    head, mark, tail = text.partition('"checksum":')
-    if not mark or tail[0] not in "123456789":
-        return text
-    return f"{head}{mark}{int(tail[0]) % 9 + 1}{tail[1:]}"
+    return _SUM.sub(lambda found: f"{found[1]}{int(found[2]) % 9 + 1}", text, count=1)
 
 
 def _known(kind: str, kinds: Sequence[str]) -> str:
