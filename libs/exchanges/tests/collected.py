@@ -113,7 +113,7 @@ def _told(record: dict[str, Any], fields: dict[str, Any]) -> dict[str, Any]:
     told = {name: record.get(name) for name in fields}
     if "timestamp" in told:
         # to the microsecond; where a message has no time, that source takes its own clock's
-        told["timestamp"] = told["timestamp"] // 1000 * 1000 or fields["timestamp"]
+        told["timestamp"] = (told["timestamp"] or 0) // 1000 * 1000 or fields["timestamp"]
     return told
 
 
