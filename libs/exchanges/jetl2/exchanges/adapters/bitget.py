@@ -118,7 +118,7 @@ def classify(payload: bytes) -> Sequence[Address]:
     try:
         head = _decode_head(payload)
         if head.event == "error" or head.arg is None:
-            return (Address("", "error" if head.event == "error" else head.event),)
+            return (Address("", head.event),)
         arg = head.arg
         channel, name = arg.topic or arg.channel, arg.symbol or arg.instId
         if channel == "liquidation" and not head.event:
