@@ -241,12 +241,13 @@ def _by_url(path: Path, header: Entry) -> list[tuple[Exchange, set[str]]]:
 
 
 def endpoint_of(url: str) -> Exchange | None:
-    """Return the exchange whose protocol is spoken at a websocket URL, if any here."""
+    """Return the exchange whose protocol is spoken at a URL, of a websocket or FIX, if any here."""
     parts = urlsplit(url)
     wanted = f"{parts.hostname}{parts.path}/"
     for exchange in adapters.load().values():
-        own = urlsplit(exchange.url)
-        for endpoint in (f"{own.hostname}{own.path}", *exchange.hosts):
+        urls = [exchange.url, *([exchange.fix.url] if exchange.fix else [])]
+        own = (f"{u.hostname}{u.path}" for u in map(urlsplit, urls))
+        for endpoint in (*own, *exchange.hosts):
             if wanted.startswith(endpoint.rstrip("/") + "/"):
                 return exchange
     return None

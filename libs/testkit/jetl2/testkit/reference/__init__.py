@@ -2,7 +2,7 @@
 
 It shares no code with the packages it judges: plain dicts of Decimal, sorted when asked, no checks
 beyond what joining a snapshot needs. Only sessions without a loss make sense here. Each protocol is
-a module of `protocols`, named as its exchange.
+a module of `protocols`, named as its exchange; FIX is alike for all.
 """
 
 import base64
@@ -14,7 +14,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jetl2.testkit.reference import protocols
+from jetl2.testkit.reference import over_fix, protocols
 from jetl2.testkit.reference.book import Book, Books, Levels
 from jetl2.testkit.reference.sums import kraken_checksum, okx_checksum
 
@@ -79,6 +79,9 @@ def messages(
             raw = entry["raw"]
             binary = base64.b64decode(raw) if entry.get("encoding") == "base64" else raw.encode()
             local_ts = None if entry["ts"] is None else int(Decimal(entry["ts"]) * 10**9)
+            if binary.startswith(b"8=FIX"):
+                yield message, local_ts, over_fix.apply(books, binary.decode()), books
+                continue
             frame = _json(binary) if entry["dir"] == "http" else decode(binary)
             yield message, local_ts, protocol.apply(books, entry, frame), books
 
