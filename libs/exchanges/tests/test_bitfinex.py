@@ -97,7 +97,9 @@ def test_flags_that_were_not_set_leave_out_what_they_would_add(
         assert BITFINEX.connection_seq
         # a sum's number need not be the next
         assert BITFINEX.connection_seq(frame) == (None if "cs" in content else number)
-        assert all(r.exchange_ts == time and r.last_seq == (number or 0) for r in found)
+        for record in found:
+            assert isinstance(record, BookDelta)
+            assert (record.exchange_ts, record.last_seq) == (time, number or 0)
 
 
 def test_a_sum_is_a_delta_without_levels() -> None:

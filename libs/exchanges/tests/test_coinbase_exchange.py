@@ -74,7 +74,7 @@ def test_instruments() -> None:
 def test_collected_messages_are_read_and_mean_what_others_made_of_them() -> None:
     def spoken(entry: collected.Message) -> bool:
         # international is another exchange; errors of REST and of Advanced Trade have no type
-        return entry["api"].startswith("Exchange") and entry["market"] == "spot"
+        return str(entry["api"]).startswith("Exchange") and entry["market"] == "spot"
 
     # snapshots without a time, for which the source took its own
     wrong = ("BAT-USDC", "YFI-USD", '{"message"', "sequence_num")

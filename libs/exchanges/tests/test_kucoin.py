@@ -91,7 +91,7 @@ def test_many_symbols_share_a_topic() -> None:
 
 
 def test_instruments_and_volumes() -> None:
-    item = {"symbol": "ABC-USDT", "baseCurrency": "ABC", "quoteCurrency": "USDT"}
+    item: dict[str, Any] = {"symbol": "ABC-USDT", "baseCurrency": "ABC", "quoteCurrency": "USDT"}
     item |= {"enableTrading": True, "priceIncrement": "0.1", "baseIncrement": "0.0001"}
     (found,) = KUCOIN.instruments.parse({"data": [item]})
 
