@@ -73,7 +73,8 @@ def _error(code: int, text: str) -> Frame:
 
 
 def _changes(listing: Listing, event: Event) -> dict[str, Any]:
-    number, changes = event.first_id, {}
+    number = event.first_id
+    changes: dict[str, list[list[str]]] = {}
     for name, side in (("bids", event.bids), ("asks", event.asks)):
         changes[name] = []
         for level in levels(listing, side):
