@@ -230,3 +230,13 @@ def test_a_snapshot_carries_the_time_of_matching() -> None:
     record = asdict(LINEAR.snapshot.parse("A", body))
     assert record["exchange_ts"] == 1767225600000 * 10**6
     assert (record["is_snapshot"], record["last_seq"]) == (True, 7)
+
+
+@BOTH
+def test_a_quiet_connection_is_kept_by_a_question_that_is_answered(exchange: Any) -> None:
+    assert exchange.keepalive.interval_s * 2 < exchange.keepalive.stale_s
+    assert json.loads(exchange.keepalive.message)["method"] == "LIST_SUBSCRIPTIONS"
+
+    answer = b'{"result":["a@depth@100ms"],"id":0}'
+    assert exchange.classify(answer) == (Address("", "ack"),)
+    assert read(exchange, answer)[1] == []

@@ -12,7 +12,14 @@ import msgspec
 
 from jetl2.exchanges import wire
 from jetl2.exchanges.errors import UnexpectedFrame
-from jetl2.exchanges.exchange import Address, Frame, Instrument, RestSnapshot, dumps
+from jetl2.exchanges.exchange import (
+    Address,
+    Frame,
+    Instrument,
+    Keepalive,
+    RestSnapshot,
+    dumps,
+)
 from jetl2.schemas.records import (
     BUY,
     SELL,
@@ -33,6 +40,11 @@ DERIVATIVES = {
     "derivative_ticker": "markPrice@1s",
     "liquidation": "forceOrder",
 }
+
+# The servers' own pings are no frames, and quiet symbols send nothing: the list is always answered
+KEEPALIVE = Keepalive(
+    message=dumps({"method": "LIST_SUBSCRIPTIONS", "id": 0}), interval_s=20, stale_s=60
+)
 
 # Events that streams may carry and that become no record
 IGNORED = frozenset(

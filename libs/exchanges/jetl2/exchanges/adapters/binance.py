@@ -6,7 +6,7 @@ for no recording has both at once.
 """
 
 from jetl2.exchanges import named_streams
-from jetl2.exchanges.exchange import Exchange, Instruments, Keepalive, Limits
+from jetl2.exchanges.exchange import Exchange, Instruments, Limits
 from jetl2.exchanges.over_fix.binance import FIX
 from jetl2.orderbook import sequence
 
@@ -34,8 +34,7 @@ EXCHANGE = Exchange(
         volumes_url=f"{REST}ticker/24hr",
         volumes=named_streams.parse_volumes,
     ),
-    # the server's protocol pings come each 20 s, but are no frames; quiet symbols send nothing
-    keepalive=Keepalive(stale_s=60),
+    keepalive=named_streams.KEEPALIVE,
     limits=Limits(symbols=200, connects_per_minute=30, sends_per_second=4, lifetime_s=23 * 3600),
     fix=FIX,
 )

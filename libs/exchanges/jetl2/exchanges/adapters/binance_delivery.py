@@ -7,7 +7,7 @@ share one allowance with USD-M since 2026.
 from collections.abc import Iterable
 
 from jetl2.exchanges import named_streams
-from jetl2.exchanges.exchange import Exchange, Frame, Instruments, Keepalive, Limits
+from jetl2.exchanges.exchange import Exchange, Frame, Instruments, Limits
 from jetl2.orderbook import sequence
 
 REST = "https://dapi.binance.com/dapi/v1/"
@@ -38,6 +38,6 @@ EXCHANGE = Exchange(
         volumes_url=f"{REST}ticker/24hr",
         volumes=parse_volumes,
     ),
-    keepalive=Keepalive(stale_s=60),
+    keepalive=named_streams.KEEPALIVE,
     limits=Limits(symbols=40, connects_per_minute=30, sends_per_second=8, lifetime_s=23 * 3600),
 )

@@ -7,7 +7,7 @@ liquidation stream names one order of a symbol in a second at most, the largest.
 """
 
 from jetl2.exchanges import named_streams
-from jetl2.exchanges.exchange import Exchange, Instruments, Keepalive, Limits
+from jetl2.exchanges.exchange import Exchange, Instruments, Limits
 from jetl2.orderbook import sequence
 
 BOOKS = "wss://fstream.binance.com/public/stream"
@@ -40,7 +40,6 @@ EXCHANGE = Exchange(
         volumes_url=f"{REST}ticker/24hr",
         volumes=named_streams.parse_volumes,
     ),
-    # the server's protocol pings come each 3 min, but are no frames; quiet symbols send nothing
-    keepalive=Keepalive(stale_s=60),
+    keepalive=named_streams.KEEPALIVE,
     limits=Limits(symbols=66, connects_per_minute=30, sends_per_second=8, lifetime_s=23 * 3600),
 )

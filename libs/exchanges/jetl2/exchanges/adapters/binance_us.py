@@ -4,7 +4,7 @@ Weights of requests are those of its documents as known before 2025: UNSURE toda
 """
 
 from jetl2.exchanges import named_streams
-from jetl2.exchanges.exchange import Exchange, Instruments, Keepalive, Limits
+from jetl2.exchanges.exchange import Exchange, Instruments, Limits
 from jetl2.orderbook import sequence
 
 REST = "https://api.binance.us/api/v3/"
@@ -27,6 +27,6 @@ EXCHANGE = Exchange(
         volumes_url=f"{REST}ticker/24hr",
         volumes=named_streams.parse_volumes,
     ),
-    keepalive=Keepalive(stale_s=60),
+    keepalive=named_streams.KEEPALIVE,
     limits=Limits(symbols=200, connects_per_minute=30, sends_per_second=4, lifetime_s=23 * 3600),
 )
