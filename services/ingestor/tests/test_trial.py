@@ -2,10 +2,13 @@
 
 import asyncio
 import json
+import logging
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
+import structlog
 from websockets.asyncio.server import ServerConnection
 
 from jetl2.exchanges import adapters
@@ -13,6 +16,15 @@ from jetl2.exchanges.exchange import Exchange, Frame, Instrument, Instruments
 from jetl2.ingestor import commands
 from jetl2.schemas.records import BookDelta, MarketRecord
 from tests.toy_exchange import TOY, Answer, Script, book, serving
+
+
+@pytest.fixture(autouse=True)
+def _own_log() -> Iterator[None]:
+    """Take back what a command sets up for the log of its process."""
+    before = list(logging.getLogger().handlers)
+    yield
+    structlog.reset_defaults()
+    logging.getLogger().handlers[:] = before
 
 
 def parse(frame: Frame) -> list[MarketRecord]:

@@ -9,6 +9,7 @@ from jetl2.exchanges.exchange import PING, Address, Exchange, timed
 from jetl2.ingestor import metrics
 from jetl2.ingestor.errors import BufferFullError, DisconnectedError
 from jetl2.ingestor.first_books import FirstBooks
+from jetl2.ingestor.retries import FIRST_S, Retries
 from jetl2.ingestor.sink import Sink, lost
 from jetl2.ingestor.transport.websocket import Socket
 from jetl2.runtime import log
@@ -71,6 +72,7 @@ class Connection:
         self.delivering = asyncio.Event()
         self.books = FirstBooks(exchange, symbols, data_types, renews=renews)
         self.data_types = tuple(data_types)
+        self._retries = Retries(exchange, symbols, data_types, first_s=min(FIRST_S, first_book_s))
         self._dial = dial
         self._classify = exchange.new_classifier()
         # What is said of a connection without books is apart from them
@@ -185,7 +187,9 @@ class Connection:
                 self._on_first(self, symbol)
             if not self.books.unseen and any(symbol for symbol, _ in addresses):
                 self.delivering.set()
-        if addresses[0] == ("", ERROR):
+        if self._retries.unheard:
+            self._retries.heard(addresses)
+        if addresses[0].channel == ERROR:
             self._refused(payload)
         elif addresses[0] == ("", PING):
             self._pinged(payload)
@@ -245,6 +249,7 @@ class Connection:
         _log.warning(
             "exchange_refused", exchange=self.exchange.name, connection=self.identity, answer=text
         )
+        self._retries.refused(asyncio.get_running_loop().time())
 
     def _pinged(self, payload: bytes) -> None:
         answer = self.exchange.keepalive.answer
@@ -291,6 +296,7 @@ class Connection:
                 self.delivering.set()
             if age_s > self._first_book_s and self.books.missing and not self._alarmed:
                 self._alarmed = True
+                self._retries.late(loop.time())
                 _log.error(
                     "no_first_book",
                     exchange=self.exchange.name,
@@ -298,6 +304,25 @@ class Connection:
                     symbols=sorted(self.books.missing),
                     after_s=self._first_book_s,
                 )
+            if self._out.empty():
+                self._ask_again(loop.time())
+
+    def _ask_again(self, now_s: float) -> None:
+        """Ask once more for what was refused or has not come."""
+        asked = self._retries.due(now_s, self.books.missing)
+        if asked is None:
+            return
+        metrics.retries.labels(self.exchange.name).inc()
+        _log.warning(
+            "asking_again",
+            exchange=self.exchange.name,
+            connection=self.identity,
+            symbols=asked.symbols,
+            attempt=self._retries.attempt,
+        )
+        self.request(asked.texts)
+        for symbol in asked.fetch:
+            self._on_first(self, symbol)
 
     def missing(self) -> int:
         """Return how many books have not come in the time they should."""

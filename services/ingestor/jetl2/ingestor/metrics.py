@@ -12,6 +12,11 @@ unclassified = counter(
 refusals = counter(
     "jetl2_ingestor_refusals", "Errors that the exchange answered to our requests.", _EXCHANGE
 )
+retries = counter(
+    "jetl2_ingestor_retries",
+    "Times that what was refused or did not come was asked for again.",
+    _EXCHANGE,
+)
 gaps = counter("jetl2_ingestor_gaps", "Jumps seen in the counter of a whole connection.", _EXCHANGE)
 lost = counter(
     "jetl2_ingestor_lost_frames", "Frames received but not kept, each noted as lost.", _EXCHANGE

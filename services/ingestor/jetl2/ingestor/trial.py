@@ -146,7 +146,7 @@ class Trial:
             self._requests += 1
         elif event.kind == records.FRAME:
             self._frames.add((event.connection_id, event.local_ts))
-            if event.channel == ERROR and not event.symbol:
+            if event.channel == ERROR:
                 self._refused.append(_shown(event.payload))
 
     def _count(self, event: RawEvent, record: records.MarketRecord) -> None:
