@@ -160,9 +160,12 @@ def _books(frame: Frame) -> Iterable[BookRows]:
 
 
 def _row(row: dict[str, Any], action: str) -> Row:
-    bid = BIDS[row["side"]]
+    bid, number = BIDS[row["side"]], row["id"]
+    if type(number) is not int:
+        message = f"expected a row's id to be a whole number, found {number!r:.100}"
+        raise UnexpectedFrame(message)
     # one id may rest on both sides, for the blink of a change
-    number = row["id"] if bid else -row["id"]
+    number = number if bid else -number
     if action == "delete":
         return Row(number, "0")
     size = str(row["size"])
