@@ -130,7 +130,12 @@ def test_what_is_not_of_the_protocol_is_refused(exchange: Exchange) -> None:
 
 
 def test_instruments_and_volumes(exchange: Exchange) -> None:
-    spot = {"symbol": "A_B", "inst_type": "CCY_PAIR", "base_ccy": "A", "quote_ccy": "B"}
+    spot: dict[str, Any] = {
+        "symbol": "A_B",
+        "inst_type": "CCY_PAIR",
+        "base_ccy": "A",
+        "quote_ccy": "B",
+    }
     spot |= {"price_tick_size": "0.01", "qty_tick_size": "1", "tradable": True}
     index = {"symbol": "AB-INDEX", "inst_type": "INDEX", "base_ccy": "A", "quote_ccy": "B"}
     body = {"result": {"data": [spot, index | {"tradable": False}]}}

@@ -196,7 +196,8 @@ def test_snapshots_are_read_or_refused(exchange: Exchange) -> None:
 
 
 def test_instruments_and_volumes(exchange: Exchange) -> None:
-    item = {"symbol": "ABCUSDT", "status": "1", "baseAsset": "ABC", "quoteAsset": "USDT"}
+    item: dict[str, Any] = {"symbol": "ABCUSDT", "status": "1"}
+    item |= {"baseAsset": "ABC", "quoteAsset": "USDT"}
     item |= {"quotePrecision": 4, "baseAssetPrecision": 2, "isSpotTradingAllowed": True}
     closed = item | {"symbol": "OLDUSDT", "status": "2", "baseAsset": "OLD"}
 

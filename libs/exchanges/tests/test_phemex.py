@@ -146,7 +146,8 @@ def test_what_is_not_of_the_protocol_is_refused(exchange: Exchange) -> None:
 
 
 def test_products_of_unknown_scales_are_not_offered(exchange: Exchange) -> None:
-    spot = {"symbol": "sABCUSDT", "type": "Spot", "baseCurrency": "ABC", "quoteCurrency": "USDT"}
+    spot: dict[str, Any] = {"symbol": "sABCUSDT", "type": "Spot", "baseCurrency": "ABC"}
+    spot |= {"quoteCurrency": "USDT"}
     spot |= {"quoteTickSize": "0.01 USDT", "baseTickSize": "0.001 ABC"}
     spot |= {"priceScale": 8, "status": "Listed"}
     coin = {"symbol": "XYZUSD", "type": "Perpetual", "settleCurrency": "XYZ", "tickSize": 0.5}

@@ -45,8 +45,9 @@ IGNORED = frozenset({"heartbeat", "trade_snapshot", "ticker_lite"})
 def subscribe(symbols: Sequence[str], data_types: Sequence[str]) -> list[str]:
     """Return one request a feed, and one for the heartbeat of quiet markets."""
     feeds = dict.fromkeys(CHANNELS[t] for t in data_types if t in CHANNELS)
-    requests = [{"feed": feed, "product_ids": list(symbols)} for feed in feeds]
-    return [dumps({"event": "subscribe"} | r) for r in [*requests, {"feed": "heartbeat"}]]
+    ids = {"product_ids": list(symbols)}
+    requests = [dumps({"event": "subscribe", "feed": feed} | ids) for feed in feeds]
+    return [*requests, dumps({"event": "subscribe", "feed": "heartbeat"})]
 
 
 def resubscribe(symbol: str) -> list[str]:

@@ -170,7 +170,8 @@ def parse(frame: Frame) -> Iterable[MarketRecord]:
     if frame.HasField("bookTicker"):
         return (_ticker(frame, frame.bookTicker),)
     # quiet symbols push an empty message now and then
-    if found := [field.field_number for field in UnknownFieldSet(frame)]:
+    if len(unknown := UnknownFieldSet(frame)):
+        found = [unknown[n].field_number for n in range(len(unknown))]
         text = f"expected a body of {channel} in its field, found the fields {found}"
         raise UnexpectedFrame(text)
     return ()
