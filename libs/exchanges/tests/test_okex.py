@@ -90,7 +90,9 @@ def test_of_liquidations_of_a_whole_type_those_subscribed_are_taken() -> None:
     assert [type(r) for r in records] == [Liquidation, Liquidation]
     assert {(r.symbol, r.aggressor) for r in records if isinstance(r, Liquidation)} == {(SWAP, BUY)}
     # where nothing else is subscribed, all are wanted
-    assert {r.symbol for r in parsed(raw, OKEX.new_classifier())} == {SWAP, "X-USDT-SWAP"}
+    alone = OKEX.new_classifier()
+    assert alone(json.dumps({"event": "subscribe", "arg": arg}).encode())[0].symbol == ""
+    assert {r.symbol for r in parsed(raw, alone)} == {SWAP, "X-USDT-SWAP"}
 
 
 def test_a_contract_is_worth_its_value_times_its_multiplier() -> None:

@@ -44,8 +44,10 @@ CHANNELS = {
     "liquidation": "liquidation-orders",
 }
 BOOKS = frozenset({"books", "books-l2-tbt", "books50-l2-tbt"})
-# A derivative's numbers, each by a channel of its own
-DERIVATIVES = frozenset({"mark-price", "open-interest", "funding-rate", "index-tickers"})
+# A derivative's numbers, each by a channel of its own; one name for what becomes the same record
+DERIVATIVES = frozenset({"mark-price", "open-interest", "funding-rate"})
+# Channels of many instruments, and how we call them
+FAMILIES = {"index-tickers": "mark-price", "liquidation-orders": "liquidation-orders"}
 EVENTS = frozenset(
     {
         "subscribe",
@@ -158,22 +160,27 @@ def classifier() -> Classify:
             if head.event == "error" or head.arg is None:
                 return (Address("", head.event),)
             channel, symbol = head.arg.channel, head.arg.instId
-            symbols = [symbol]
-            if channel == "index-tickers":
-                symbols = [s for s in subscribed if s.startswith(symbol + "-") and not head.event]
-            elif channel == "liquidation-orders" and not head.event:
-                named = dict.fromkeys(item.instId for item in _decode_liquidations(payload).data)
-                symbols = [s for s in named if s in subscribed or not subscribed]
-            elif head.event == "subscribe":
-                subscribed.add(symbol)
+            if channel in FAMILIES:
+                named = [] if head.event else _concerned(channel, symbol, payload, subscribed)
+                ours = FAMILIES[channel]
+                return tuple(Address(s, ours) for s in named) or (Address("", ours),)
         except msgspec.MsgspecError as error:
             message = f"no JSON object of the v5 protocol: {error}"
             raise UnexpectedFrame(message) from None
-        # one name for what becomes the same record
-        ours = CHANNELS["derivative_ticker"] if channel in DERIVATIVES else channel
-        return tuple(Address(s, ours) for s in sorted(symbols)) or (Address("", ours),)
+        if head.event == "subscribe":
+            subscribed.add(symbol)
+        if channel in DERIVATIVES:
+            channel = CHANNELS["derivative_ticker"]
+        return (Address(symbol, channel),)
 
     return classify
+
+
+def _concerned(channel: str, index: str, payload: bytes, subscribed: set[str]) -> list[str]:
+    if channel == "index-tickers":
+        return sorted(s for s in subscribed if s.startswith(f"{index}-"))
+    named = dict.fromkeys(item.instId for item in _decode_liquidations(payload).data)
+    return [s for s in named if s in subscribed or not subscribed]
 
 
 def parse_at(frame: Frame, address: Address) -> Iterable[MarketRecord]:
