@@ -9,6 +9,8 @@ from jetl2.devstack.dialect import BOOK, TICKER, TRADE, Care, Dialect, Frame
 from jetl2.devstack.market import Event, Listing, Market
 from jetl2.devstack.wire import dumps, increment, levels, ms
 
+LIST = "LIST_SUBSCRIPTIONS"
+
 
 class BinanceFeed:
     """Streams by name, `btcusdt@depth@100ms`; the stream's name wraps each event on /stream."""
@@ -25,14 +27,15 @@ class BinanceFeed:
         return []
 
     def receive(self, text: str) -> list[Frame]:
-        """Acknowledge SUBSCRIBE and UNSUBSCRIBE."""
+        """Acknowledge SUBSCRIBE and UNSUBSCRIBE, and list what is subscribed."""
         request = json.loads(text)
+        listed = list(self._streams) if request["method"] == LIST else None
         for stream in request.get("params", ()):
             if request["method"] == "SUBSCRIBE":
                 self._streams[stream] = None
             else:
                 self._streams.pop(stream, None)
-        return [Frame(dumps({"result": None, "id": request.get("id")}))]
+        return [Frame(dumps({"result": listed, "id": request.get("id")}))]
 
     def publish(self, market: Market, event: Event) -> list[Frame]:
         """Return the event on each of the symbol's streams."""
@@ -131,6 +134,7 @@ DIALECT = Dialect(
     connect=BinanceFeed,
     rest=rest,
     instruments=instruments,
-    care=Care(lifetime_s=24 * 60 * 60),
+    # nothing is demanded of the client; this is how ours asks for a sign of life
+    care=Care(is_ping=lambda text: LIST in text, lifetime_s=24 * 60 * 60),
     refuse=refuse,
 )

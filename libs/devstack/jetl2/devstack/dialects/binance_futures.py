@@ -17,6 +17,7 @@ PATHS = {
     "markPrice@1s": "/market/stream",
     "forceOrder": "/market/stream",
 }
+LIST = "LIST_SUBSCRIPTIONS"
 # Ids are counted over all symbols, so that one symbol's leave holes
 STRIDE = 7
 # Of so many trades one is forced
@@ -38,14 +39,15 @@ class BinanceFuturesFeed:
         return []
 
     def receive(self, text: str) -> list[Frame]:
-        """Acknowledge SUBSCRIBE and UNSUBSCRIBE, of whatever stream."""
+        """Acknowledge SUBSCRIBE and UNSUBSCRIBE of whatever stream, and list them."""
         request = json.loads(text)
+        listed = list(self._streams) if request["method"] == LIST else None
         for stream in request.get("params", ()):
             if request["method"] == "SUBSCRIBE":
                 self._streams[stream] = None
             else:
                 self._streams.pop(stream, None)
-        return [Frame(dumps({"result": None, "id": request.get("id")}))]
+        return [Frame(dumps({"result": listed, "id": request.get("id")}))]
 
     def publish(self, market: Market, event: Event) -> list[Frame]:
         """Return the event on each of the symbol's streams."""
@@ -165,6 +167,7 @@ DIALECT = Dialect(
     connect=BinanceFuturesFeed,
     rest=rest,
     instruments=instruments,
-    care=Care(lifetime_s=24 * 60 * 60),
+    # nothing is demanded of the client; this is how ours asks for a sign of life
+    care=Care(is_ping=lambda text: LIST in text, lifetime_s=24 * 60 * 60),
     refuse=refuse,
 )
