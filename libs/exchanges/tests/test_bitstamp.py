@@ -54,6 +54,14 @@ def test_a_crossed_book_is_taken_anew() -> None:
     assert feed.state == SYNCED
 
 
+def test_a_frame_that_was_not_read_may_have_been_a_delta() -> None:
+    feed = Bitstamp()
+    feed.rest(5)
+    feed.delta(6)
+
+    assert kinds(feed.event(records.UNREADABLE)) == [Gap, Resync]
+
+
 def test_each_channel_is_asked_for_apart() -> None:
     asked = BITSTAMP.subscribe(["abcusd", "abceur"], ["book_delta", "trade", "book_ticker"])
 

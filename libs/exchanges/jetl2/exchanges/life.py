@@ -207,7 +207,7 @@ class Life:
         Numbers tell, a symbol's or a connection's; a checksum tells where it covers the whole book.
         """
         state, rule = self._state, self._rule
-        numbered = rule.connection_counter or (rule.follow != "none" and state.live.numbering.last)
+        numbered = rule.connection_counter or (rule.follows and state.live.numbering.last)
         summed = 0 < state.depth <= self._exchange.checksum_depth
         whole = rule.snapshot == "every"
         if state.status == SYNCED and not numbered and not summed and not whole:
