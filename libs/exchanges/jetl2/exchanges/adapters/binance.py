@@ -5,7 +5,7 @@ its REST snapshots at api.binance.me join them): that numbers and books are the 
 for no recording has both at once.
 """
 
-from jetl2.exchanges import named_streams
+from jetl2.exchanges import named_streams, named_streams_rest
 from jetl2.exchanges.exchange import Exchange, Instruments, Limits
 from jetl2.exchanges.over_fix.binance import FIX
 from jetl2.orderbook import sequence
@@ -27,12 +27,12 @@ EXCHANGE = Exchange(
     classify=named_streams.classify,
     parse=named_streams.spot,
     rule=sequence.REST_RANGE,
-    snapshot=named_streams.snapshot(f"{REST}depth", weight=50, weight_per_minute=6000),
+    snapshot=named_streams_rest.snapshot(f"{REST}depth", weight=50, weight_per_minute=6000),
     instruments=Instruments(
         url=f"{REST}exchangeInfo",
-        parse=named_streams.parse_instruments,
+        parse=named_streams_rest.parse_instruments,
         volumes_url=f"{REST}ticker/24hr",
-        volumes=named_streams.parse_volumes,
+        volumes=named_streams_rest.parse_volumes,
     ),
     keepalive=named_streams.KEEPALIVE,
     limits=Limits(symbols=200, connects_per_minute=30, sends_per_second=4, lifetime_s=23 * 3600),

@@ -6,7 +6,7 @@ share one allowance with USD-M since 2026.
 
 from collections.abc import Iterable
 
-from jetl2.exchanges import named_streams
+from jetl2.exchanges import named_streams, named_streams_rest
 from jetl2.exchanges.exchange import Exchange, Frame, Instruments, Limits
 from jetl2.orderbook import sequence
 
@@ -31,10 +31,10 @@ EXCHANGE = Exchange(
     classify=named_streams.classify,
     parse=named_streams.derivatives,
     rule=sequence.REST_PREV,
-    snapshot=named_streams.snapshot(f"{REST}depth", weight=20, weight_per_minute=2400),
+    snapshot=named_streams_rest.snapshot(f"{REST}depth", weight=20, weight_per_minute=2400),
     instruments=Instruments(
         url=f"{REST}exchangeInfo",
-        parse=named_streams.parse_instruments,
+        parse=named_streams_rest.parse_instruments,
         volumes_url=f"{REST}ticker/24hr",
         volumes=parse_volumes,
     ),

@@ -6,7 +6,7 @@ before have neither path. Open interest is told by REST only, so it is left out.
 liquidation stream names one order of a symbol in a second at most, the largest.
 """
 
-from jetl2.exchanges import named_streams
+from jetl2.exchanges import named_streams, named_streams_rest
 from jetl2.exchanges.exchange import Exchange, Instruments, Limits
 from jetl2.orderbook import sequence
 
@@ -33,12 +33,12 @@ EXCHANGE = Exchange(
     classify=named_streams.classify,
     parse=named_streams.derivatives,
     rule=sequence.REST_PREV,
-    snapshot=named_streams.snapshot(f"{REST}depth", weight=20, weight_per_minute=2400),
+    snapshot=named_streams_rest.snapshot(f"{REST}depth", weight=20, weight_per_minute=2400),
     instruments=Instruments(
         url=f"{REST}exchangeInfo",
-        parse=named_streams.parse_instruments,
+        parse=named_streams_rest.parse_instruments,
         volumes_url=f"{REST}ticker/24hr",
-        volumes=named_streams.parse_volumes,
+        volumes=named_streams_rest.parse_volumes,
     ),
     keepalive=named_streams.KEEPALIVE,
     limits=Limits(symbols=66, connects_per_minute=30, sends_per_second=8, lifetime_s=23 * 3600),

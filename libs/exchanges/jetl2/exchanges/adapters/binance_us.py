@@ -3,7 +3,7 @@
 Weights of requests are those of its documents as known before 2025: UNSURE today, and kept low.
 """
 
-from jetl2.exchanges import named_streams
+from jetl2.exchanges import named_streams, named_streams_rest
 from jetl2.exchanges.exchange import Exchange, Instruments, Limits
 from jetl2.orderbook import sequence
 
@@ -20,12 +20,12 @@ EXCHANGE = Exchange(
     classify=named_streams.classify,
     parse=named_streams.spot,
     rule=sequence.REST_RANGE,
-    snapshot=named_streams.snapshot(f"{REST}depth", weight=10, weight_per_minute=1200),
+    snapshot=named_streams_rest.snapshot(f"{REST}depth", weight=10, weight_per_minute=1200),
     instruments=Instruments(
         url=f"{REST}exchangeInfo",
-        parse=named_streams.parse_instruments,
+        parse=named_streams_rest.parse_instruments,
         volumes_url=f"{REST}ticker/24hr",
-        volumes=named_streams.parse_volumes,
+        volumes=named_streams_rest.parse_volumes,
     ),
     keepalive=named_streams.KEEPALIVE,
     limits=Limits(symbols=200, connects_per_minute=30, sends_per_second=4, lifetime_s=23 * 3600),
