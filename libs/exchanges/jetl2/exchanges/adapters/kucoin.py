@@ -1,9 +1,9 @@
 """KuCoin spot, classic websocket: a token first, deltas with id ranges onto a REST snapshot.
 
 Without a key REST gives 100 levels a side: what lies deeper is known only once it changes. The Pro
-websocket, a module of its own, gives 500 and is the better one to record. The token
-lives 24 hours (UNSURE) and is asked for before each connection. UNSURE too: how many topics a
-connection may have (100 in 2023, 300 to 400 in newer papers); we stay under the older limit.
+websocket, a module of its own, gives 500 and is the better one to record. UNSURE: that the token
+lives 24 hours (it is asked for before each connection), and how many topics a connection may have
+(100 in 2023, 300 to 400 in newer papers; we stay under the older limit).
 """
 
 from collections.abc import Iterable, Sequence
