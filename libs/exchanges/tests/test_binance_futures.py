@@ -63,6 +63,8 @@ def test_each_kind_of_stream_has_its_websocket() -> None:
         ("wss://fstream.binance.com/market/stream", "binance-futures"),
         ("wss://dstream.binance.com/ws/a@depth", "binance-delivery"),
         ("wss://stream.binance.com:9443/stream", "binance"),
+        # the same engine under the name of Binance TR
+        ("wss://stream-cloud.trbinance.com/stream?streams=a@depth", "binance"),
     ],
 )
 def test_hosts_tell_the_markets_apart(url: str, name: str) -> None:
