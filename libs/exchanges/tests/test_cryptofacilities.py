@@ -92,6 +92,7 @@ def test_one_feed_serves_several_data_types(exchange: Exchange) -> None:
         ),
         ({"feed": "heartbeat", "time": 1}, [("", "heartbeat")]),
         ({"feed": "ticker_lite", "product_id": "A"}, [("A", "ticker_lite")]),
+        ({"feed": "trade_snapshot", "product_id": "A"}, [("A", "trade")]),
     ],
 )
 def test_addresses(exchange: Exchange, frame: dict[str, Any], expected: list[Address]) -> None:

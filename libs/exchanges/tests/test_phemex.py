@@ -139,6 +139,8 @@ def test_answers_and_other_channels_yield_nothing(exchange: Exchange) -> None:
 def test_what_is_not_of_the_protocol_is_refused(exchange: Exchange) -> None:
     with pytest.raises(UnexpectedFrame, match="found 'partial'"):
         read(exchange, _frame(type="partial", orderbook_p={"bids": [], "asks": []}))
+    with pytest.raises(UnexpectedFrame, match="scaled integers, found the price"):
+        read(exchange, _frame(symbol="ABCUSD", book={"bids": [["1.5", 2]], "asks": []}))
     with pytest.raises(UnexpectedFrame, match="'surprise'"):
         read(exchange, b'{"surprise": 1}')
     with pytest.raises(UnexpectedFrame, match="symbol beside the type 'snapshot'"):

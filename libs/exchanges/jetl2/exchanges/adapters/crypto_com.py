@@ -116,8 +116,11 @@ def classify(payload: bytes) -> Sequence[Address]:
     if head.result.channel.startswith("book") and not head.result.instrument_name:
         message = "expected an instrument_name in a push of the book"
         raise UnexpectedFrame(message)
-    # snapshots say "book", deltas "book.update"
-    return (Address(head.result.instrument_name, head.result.channel.partition(".")[0]),)
+    # snapshots say "book", deltas "book.update"; the values belong to what the ticker tells
+    channel = head.result.channel.partition(".")[0]
+    if channel in VALUES:
+        channel = CHANNELS["derivative_ticker"]
+    return (Address(head.result.instrument_name, channel),)
 
 
 def parse(frame: Frame) -> Iterable[Parsed]:

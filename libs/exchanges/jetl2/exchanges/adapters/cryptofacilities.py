@@ -76,7 +76,7 @@ def classify(payload: bytes) -> Sequence[Address]:
     if head.product_ids and head.event in ("subscribed", "unsubscribed"):
         return tuple(Address(symbol, head.feed) for symbol in head.product_ids)
     if head.product_id:
-        return (Address(head.product_id, head.feed),)
+        return (Address(head.product_id, head.feed.removesuffix("_snapshot")),)
     if head.feed.startswith("book"):
         message = f"expected a product_id in the feed {head.feed}"
         raise UnexpectedFrame(message)

@@ -158,8 +158,8 @@ def _book(
         # 0 is all there are
         yield Book(symbol=frame["symbol"], depth=frame["depth"])
     record = wire.book(
-        [(str(price), str(size)) for price, size in sides["bids"]],
-        [(str(price), str(size)) for price, size in sides["asks"]],
+        [_level(level, scales) for level in sides["bids"]],
+        [_level(level, scales) for level in sides["asks"]],
         symbol=frame["symbol"],
         is_snapshot=snapshot,
         exchange_ts=frame["timestamp"],
@@ -171,6 +171,14 @@ def _book(
     yield record
 
 
+def _level(level: Sequence[Any], scales: tuple[int, int]) -> tuple[str, str]:
+    price, size = level
+    if scales[0] and not (type(price) is type(size) is int):
+        message = f"expected scaled integers, found the price {price!r}, the size {size!r}"
+        raise UnexpectedFrame(message)
+    return str(price), str(size)
+
+
 def _trades(
     frame: dict[str, Any], trades: list[Any], scales: tuple[int, int]
 ) -> Iterable[MarketRecord]:
@@ -179,8 +187,7 @@ def _trades(
     same: Counter[int] = Counter()
     for ts, side, price, size in trades:
         record = wire.trade(
-            str(price),
-            str(size),
+            *_level((price, size), scales),
             symbol=frame["symbol"],
             exchange_ts=ts,
             trade_id=f"{ts}-{same[ts]}",
