@@ -1,7 +1,7 @@
 """Settings: what is read, and what a person sees when one is wrong."""
 
 import pytest
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from jetl2.runtime import settings
 from jetl2.runtime.settings import ServiceSettings
@@ -12,6 +12,14 @@ class Settings(ServiceSettings):
 
     shards: int = Field(4, gt=0, description="how many")
     pairs: dict[str, list[str]] = Field({}, examples=[{"x": ["y"]}])
+
+
+class Keys(ServiceSettings):
+    """One setting that nobody may read."""
+
+    keys: dict[str, SecretStr] = Field(
+        {}, examples=[{"a": "..."}], json_schema_extra={"secret": True}
+    )
 
 
 class Needed(ServiceSettings):
@@ -105,3 +113,18 @@ def test_the_table_lists_each_setting() -> None:
 
     assert ("JETL2_TOY_SHARDS", "4", "how many") in rows
     assert len(rows) == len(Settings.model_fields)
+
+
+@pytest.mark.parametrize("given", ['{"a": "hush"', '{"a": ["hush"]}', '"hush"'])
+def test_a_wrong_secret_is_not_shown(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], given: str
+) -> None:
+    monkeypatch.setenv("JETL2_TOY_KEYS", given)
+
+    with pytest.raises(SystemExit) as stopped:
+        settings.read(Keys, "JETL2_TOY_")
+
+    assert stopped.value.code == settings.EXIT_WRONG_SETTING
+    told = capsys.readouterr().err
+    assert told.startswith("JETL2_TOY_KEYS: ")
+    assert "hush" not in told

@@ -250,7 +250,7 @@ async def test_an_exchange_that_is_down_is_tried_again() -> None:
         async with feeding(TOY, server, sink) as feed:
             while not feed.connections:  # noqa: ASYNC110 - one turn of the loop
                 await asyncio.sleep(0)
-            feed._ws_host = f"ws://127.0.0.1:{port}"
+            feed._host = f"ws://127.0.0.1:{port}"
             await sink.until(lambda: bool(sink.of(FRAME)))
 
     assert sink.events[0].kind == CONNECTED

@@ -117,3 +117,36 @@ def test_the_readme_lists_every_setting_with_its_default() -> None:
     )
 
     assert rows == [(v, d) for v, d, _ in settings.table(Settings, PREFIX)]
+
+
+FIX = '{"binance": {"sender": "ME", "key": "the-key", "secret": "the-secret"}}'
+
+
+def test_who_is_given_credentials_is_taken_over_fix(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = read(monkeypatch, fix=FIX)
+
+    credentials = found.fix["binance"]
+    assert credentials.value("secret") == "the-secret"
+    assert "the-" not in f"{found!r} {found.model_dump_json()}"
+
+
+@pytest.mark.parametrize(
+    "given, problem",
+    [
+        (FIX.replace('"key"', '"keys"'), "binance.keys: Extra inputs are not permitted"),
+        (FIX.replace("the-key", ""), "binance needs key"),
+        ('{"kraken": {"secret": "the-secret"}}', "kraken needs sender"),
+        (FIX.replace("binance", "okex"), "okex is not known over FIX: expected one of binance, "),
+        (FIX.replace("binance", "nowhere"), "unknown exchange 'nowhere'"),
+        (FIX[:-2], "not valid JSON"),
+    ],
+)
+def test_wrong_credentials_are_refused_and_not_shown(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], given: str, problem: str
+) -> None:
+    with pytest.raises(SystemExit):
+        read(monkeypatch, fix=given)
+
+    told = capsys.readouterr().err
+    assert told.startswith(f"{PREFIX}FIX: {problem}")
+    assert "the-" not in told

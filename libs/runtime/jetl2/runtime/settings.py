@@ -36,6 +36,7 @@ def read(settings: type[S], prefix: str) -> S:
 
     Args:
         settings: A BaseSettings class; each field may carry an example: `Field(examples=[...])`.
+            What a field with `json_schema_extra={"secret": True}` was given is never shown.
         prefix: Put before the upper-case field name, such as "JETL2_INGESTOR_".
 
     Raises:
@@ -53,12 +54,17 @@ def read(settings: type[S], prefix: str) -> S:
         found = re.search(r'field "(\w+)"', str(error))
         name = found[1] if found else ""
         variable = f"{prefix}{name}".upper()
-        refuse(variable, f"not valid JSON: {error.__cause__}", example(settings, name))
+        problem = f"not valid JSON: {error.__cause__}"
+        refuse(variable, problem, example(settings, name), shown=not _secret(settings, name))
 
 
-def refuse(variable: str, problem: str, example: str = "") -> NoReturn:
-    """End the process because of one wrong setting: one line, exit code 2."""
-    sys.stderr.write(_message(variable, problem, example) + "\n")
+def refuse(variable: str, problem: str, example: str = "", *, shown: bool = True) -> NoReturn:
+    """End the process because of one wrong setting: one line, exit code 2.
+
+    Args:
+        shown: With the value that was given.
+    """
+    sys.stderr.write(_message(variable, problem, example, shown=shown) + "\n")
     raise SystemExit(EXIT_WRONG_SETTING)
 
 
@@ -90,12 +96,21 @@ def _line(settings: type[BaseSettings], prefix: str, problem: Mapping[str, Any])
     if problem["type"] == "missing" and not inner:
         text = "is not set"
     return _message(
-        f"{prefix}{name}".upper(), f"{inner}: {text}" if inner else text, example(settings, name)
+        f"{prefix}{name}".upper(),
+        f"{inner}: {text}" if inner else text,
+        example(settings, name),
+        shown=not _secret(settings, name),
     )
 
 
-def _message(variable: str, problem: str, example: str) -> str:
-    given = os.environ.get(variable)
+def _secret(settings: type[BaseSettings], name: str) -> bool:
+    field = settings.model_fields.get(name)
+    more = field.json_schema_extra if field else None
+    return isinstance(more, dict) and bool(more.get("secret"))
+
+
+def _message(variable: str, problem: str, example: str, *, shown: bool = True) -> str:
+    given = os.environ.get(variable) if shown else None
     if given is not None and len(given) > 200:
         given = given[:200] + "..."
     value = f"={given!r}" if given is not None else ""

@@ -11,7 +11,7 @@ from jetl2.ingestor.errors import BufferFullError, DisconnectedError
 from jetl2.ingestor.first_books import FirstBooks
 from jetl2.ingestor.retries import FIRST_S, Retries
 from jetl2.ingestor.sink import Sink, lost
-from jetl2.ingestor.transport.websocket import Socket
+from jetl2.ingestor.transport.socket import Socket
 from jetl2.runtime import log
 from jetl2.schemas import records
 from jetl2.schemas.records import RawEvent

@@ -19,10 +19,13 @@ from jetl2.ingestor.resync import Resyncs
 from jetl2.ingestor.settings import Endpoint, Settings
 from jetl2.ingestor.sink import Sink
 from jetl2.ingestor.subscription import Subscription
-from jetl2.ingestor.transport import websocket
+from jetl2.ingestor.transport import fix, websocket
 from jetl2.ingestor.transport.rest import Rest
+from jetl2.ingestor.transport.socket import Socket
 from jetl2.runtime import log
 from jetl2.runtime.health import Health
+from jetl2.schemas import records
+from jetl2.schemas.records import RawEvent
 
 # One that lived this long was a good one: the next backoff begins anew
 GOOD_S = 30
@@ -51,6 +54,11 @@ class Feed:
             chance: For jitter.
         """
         endpoint = settings.endpoints.get(exchange.name, Endpoint())
+        self._credentials = settings.fix.get(exchange.name)
+        self._host = endpoint.ws
+        if self._credentials is not None:
+            exchange = exchange.over_fix()
+            self._host = endpoint.fix
         snapshot = exchange.snapshot
         self.exchange = exchange
         self.rest = Rest(exchange.name, snapshot.weight_per_minute if snapshot else 60)
@@ -61,7 +69,6 @@ class Feed:
         self._sink = sink
         self._health = health
         self._chance = chance or random.Random()  # noqa: S311 - jitter
-        self._ws_host = endpoint.ws
         self._keepers: list[asyncio.Task[None]] = []
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._connects = Budget(exchange.limits.connects_per_minute, time.monotonic)
@@ -94,12 +101,32 @@ class Feed:
     def add(self, symbols: Sequence[str]) -> None:
         """Receive these symbols too, on connections of their own."""
         most = self.exchange.limits.symbols
-        for group in plan.groups(self.exchange, symbols, self._subscription.data_types):
+        for group in plan.groups(self.exchange, symbols, self._data_types()):
             for members in plan.shards(group.symbols, most):
                 part = group._replace(symbols=members)
+                if self._session_is_missing(part):
+                    continue
                 keeper = asyncio.create_task(self._keep(len(self._keepers), part))
                 keeper.add_done_callback(self._keeper_done)
                 self._keepers.append(keeper)
+
+    def _data_types(self) -> list[str]:
+        """Return what is wanted and can be had by this transport."""
+        wanted, channels = self._subscription.data_types, self.exchange.channels
+        if self._credentials is not None and (left := [t for t in wanted if t not in channels]):
+            _log.warning("not_over_fix", exchange=self.exchange.name, data_types=left)
+        return [t for t in wanted if self._credentials is None or t in channels]
+
+    def _session_is_missing(self, part: plan.Group) -> bool:
+        """Whether a part has no FIX session to come by: an exchange takes each name once at a time."""
+        if self._credentials is None or self.exchange.fix is None:
+            return False
+        if part.data_types and len(self._keepers) < len(
+            self._credentials.senders(self.exchange.fix)
+        ):
+            return False
+        _log.error("no_fix_session_left", exchange=self.exchange.name, symbols=part.symbols)
+        return True
 
     def _keeper_done(self, keeper: asyncio.Task[None]) -> None:
         if not keeper.cancelled() and (error := keeper.exception()) and not self._failed.done():
@@ -122,7 +149,7 @@ class Feed:
                 self._health.not_ready(part, "not connected")
             await self._sink.room()
             await self._connects.spend()
-            new = self._open(group, renews=current is not None and current.live)
+            new = self._open(group, number, renews=current is not None and current.live)
             task = self._tasks[new.identity]
             await _either(task, new.delivering if new.renews else new.opened)
             if not task.done():
@@ -142,14 +169,14 @@ class Feed:
             await self._back_off(new, attempt)
             attempt += 1
 
-    def _open(self, group: plan.Group, *, renews: bool) -> Connection:
+    def _open(self, group: plan.Group, number: int, *, renews: bool) -> Connection:
         identity = f"{socket.gethostname()}-{os.getpid()}-{next(_numbers)}-{time.time_ns()}"
         connection = Connection(
             self.exchange,
             group.symbols,
             group.data_types,
             identity=identity,
-            dial=lambda: self._dial(group.url),
+            dial=lambda: self._dial(group.url, number, identity),
             sink=self._sink,
             first_book_s=self._settings.first_book_s,
             on_first=self._resyncs.first,
@@ -161,8 +188,10 @@ class Feed:
         task.add_done_callback(lambda done: self._close(connection, done))
         return connection
 
-    async def _dial(self, url: str) -> tuple[websocket.Socket, str]:
-        """Open a websocket, with a token where the exchange wants one; see Connection."""
+    async def _dial(self, url: str, number: int, identity: str) -> tuple[Socket, str]:
+        """Open a websocket, with a token where the exchange wants one, or log on; see Connection."""
+        if self._credentials is not None:
+            return await self._log_on(plan.at(url, self._host), number, identity)
         token = self.exchange.token
         if token is not None:
             ask = plan.at(token.url, self.rest_host)
@@ -173,10 +202,33 @@ class Feed:
                 message = f"no token from {ask}: {type(error).__name__}: {error}"
                 raise DisconnectedError(message) from error
         socket_ = await websocket.connect(
-            plan.at(url, self._ws_host), frame_bytes=self.exchange.limits.frame_bytes
+            plan.at(url, self._host), frame_bytes=self.exchange.limits.frame_bytes
         )
         told = url if token is None else url.partition("?")[0]
-        return socket_, plan.at(told, self._ws_host)
+        return socket_, plan.at(told, self._host)
+
+    async def _log_on(self, url: str, number: int, identity: str) -> tuple[Socket, str]:
+        """Open a FIX session, and note the Logon, its secrets left out."""
+        assert self.exchange.fix is not None
+        assert self._credentials is not None
+        session = await fix.connect(
+            self.exchange.fix,
+            url,
+            self._credentials,
+            frame_bytes=self.exchange.limits.frame_bytes,
+            number=number,
+        )
+        self._sink.note(
+            RawEvent(
+                exchange=self.exchange.name,
+                symbol="",
+                local_ts=time.time_ns(),
+                connection_id=identity,
+                kind=records.SUBSCRIBED,
+                payload=session.greeting.encode(),
+            )
+        )
+        return session, url
 
     def _close(self, connection: Connection, task: asyncio.Task[None]) -> None:
         error = None if task.cancelled() else task.exception()

@@ -6,9 +6,11 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
+from jetl2.exchanges import adapters
 from jetl2.ingestor import subscription
 from jetl2.ingestor.errors import FeedsError
 from jetl2.ingestor.subscription import Subscription
+from jetl2.ingestor.transport.fix import Credentials
 from jetl2.runtime.settings import ServiceSettings, refuse
 
 PREFIX = "JETL2_INGESTOR_"
@@ -22,8 +24,9 @@ class Endpoint(BaseModel):
 
     ws: str = ""
     rest: str = ""
+    fix: str = ""
 
-    @field_validator("ws", "rest")
+    @field_validator("ws", "rest", "fix")
     @classmethod
     def _has_host(cls, value: str) -> str:
         if value and not (urlsplit(value).scheme and urlsplit(value).hostname):
@@ -56,8 +59,14 @@ class Settings(ServiceSettings):
     )
     endpoints: dict[str, Endpoint] = Field(
         {},
-        description="exchange -> ws and rest hosts in place of its own (tests, proxies); JSON",
+        description="exchange -> ws, rest, fix hosts in place of its own (tests, proxies); JSON",
         examples=[{"kraken": {"ws": "ws://127.0.0.1:1234", "rest": "http://127.0.0.1:1235"}}],
+    )
+    fix: dict[str, Credentials] = Field(
+        {},
+        description="exchange -> sender, key, secret, passphrase: take it over FIX; JSON",
+        examples=[{"kraken": {"sender": "..."}}],
+        json_schema_extra={"secret": True},
     )
     partitions: int = Field(
         12, gt=0, description="of topics made here; topics that exist must have as many"
@@ -105,6 +114,25 @@ class Settings(ServiceSettings):
     @classmethod
     def _known_too(cls, given: dict[str, Endpoint]) -> dict[str, Endpoint]:
         return {subscription.exchange_named(n).name: endpoint for n, endpoint in given.items()}
+
+    @field_validator("fix")
+    @classmethod
+    def _complete(cls, given: dict[str, Credentials]) -> dict[str, Credentials]:
+        found: dict[str, Credentials] = {}
+        for name, credentials in given.items():
+            exchange = subscription.exchange_named(name)
+            if exchange.fix is None:
+                message = f"{name} is not known over FIX: expected one of {', '.join(_over_fix())}"
+                raise ValueError(message)
+            if missing := credentials.missing(exchange.fix):
+                message = f"{name} needs {' and '.join(missing)}"
+                raise ValueError(message)
+            found[exchange.name] = credentials
+        return found
+
+
+def _over_fix() -> list[str]:
+    return [name for name, exchange in adapters.load().items() if exchange.fix]
 
 
 def wanted(settings: Settings) -> Settings:

@@ -38,7 +38,11 @@ _HIDDEN = "..."
 
 
 class Credentials(BaseModel):
-    """Who logs on; which of these an exchange needs is said by its module."""
+    """Who logs on; which of these an exchange needs is said by its module.
+
+    Args:
+        sender: SenderCompID, or several with commas between: one for each session.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -51,6 +55,12 @@ class Credentials(BaseModel):
         """Return one of them in the open; never to be written down."""
         found = getattr(self, name)
         return found.get_secret_value() if isinstance(found, SecretStr) else str(found)
+
+    def senders(self, side: Fix) -> list[str]:
+        """Return the names of the sessions that there may be at a time."""
+        if side.sender_is_key:
+            return [self.value("key")]
+        return [name for name in map(str.strip, self.sender.split(",")) if name]
 
     def missing(self, side: Fix) -> list[str]:
         """Return what an exchange needs and is not given."""
@@ -297,11 +307,14 @@ class Socket:
                     self._put(fix.request(fix.HEARTBEAT), _utc(time.time_ns()))
 
 
-async def connect(side: Fix, url: str, credentials: Credentials, *, frame_bytes: int) -> Socket:
+async def connect(
+    side: Fix, url: str, credentials: Credentials, *, frame_bytes: int, number: int = 0
+) -> Socket:
     """Return a session that is logged on.
 
     Args:
         url: fix+tls://host:port, or fix://host:port without TLS.
+        number: Which of the credentials' senders it is.
 
     Raises:
         DisconnectedError: It could not be opened, or the logon was refused; the message says why.
@@ -314,8 +327,7 @@ async def connect(side: Fix, url: str, credentials: Credentials, *, frame_bytes:
     except (OSError, TimeoutError) as error:
         message = f"{type(error).__name__}: {error}"
         raise DisconnectedError(message) from error
-    sender = credentials.value("key" if side.sender_is_key else "sender")
-    socket = Socket(side, sender, reader, writer, frame_bytes)
+    socket = Socket(side, credentials.senders(side)[number], reader, writer, frame_bytes)
     try:
         await socket.logon(credentials)
     except BaseException:
