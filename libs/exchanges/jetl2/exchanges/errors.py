@@ -1,5 +1,7 @@
 """What can be wrong with input from an exchange, by cure."""
 
+from collections.abc import Callable
+
 
 class ExchangeError(Exception):
     """Base of this package's errors."""
@@ -42,23 +44,30 @@ def reason(error: Exception, frame: object = None) -> str:
         return str(error)
     if isinstance(error, KeyError) and error.args:
         wanted = error.args[0]
-        if (field := _holds(frame, wanted)) is not None:
+        field = _field(frame, lambda value: type(value) is type(wanted) and value == wanted)
+        if field is not None:
             return f"expected another value in the field {field!r}, found {wanted!r:.100}"
         return f"expected the field {wanted!r:.100}, which is not there"
     if isinstance(error, IndexError):
         return f"expected more items in a list ({error})"
-    return f"{type(error).__name__}: {error}"
+    text = f"{type(error).__name__}: {error}"
+    if isinstance(error, ValueError):
+        # Whoever refuses a text quotes it
+        field = _field(frame, lambda value: isinstance(value, str) and repr(value) in text)
+        if field is not None:
+            return f"expected another value in the field {field!r}: {text}"
+    return text
 
 
-def _holds(frame: object, value: object) -> str | None:
-    """Return the field of a decoded frame that holds the value itself, None if none does."""
-    left = [("", frame)]
+def _field(frame: object, fits: Callable[[object], bool]) -> str | None:
+    """Return the field of a decoded frame that holds such a value, itself or in lists."""
+    left: list[tuple[str, object]] = [("", frame)]
     while left:
         field, found = left.pop()
         if isinstance(found, dict):
-            left += found.items()
+            left += [(str(name), value) for name, value in found.items()]
         elif isinstance(found, list):
-            left += ((field, item) for item in found)
-        elif type(found) is type(value) and found == value:
+            left += [(field, item) for item in found]
+        elif fits(found):
             return field
     return None

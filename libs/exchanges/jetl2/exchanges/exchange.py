@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from jetl2.exchanges import fix
-from jetl2.exchanges.errors import UNREADABLE, UnexpectedFrame
+from jetl2.exchanges.errors import UNREADABLE, UnexpectedFrame, reason
 from jetl2.exchanges.fix import Fix
 from jetl2.orderbook.checksum import Checksum
 from jetl2.orderbook.rows import Row
@@ -340,6 +340,7 @@ def read(
     Raises:
         UnexpectedFrame: The payload cannot be read, for whatever reason.
     """
+    frame: Frame = None
     try:
         if exchange.fix is not None and payload.startswith(fix.START):
             frame = fix.decode(payload)
@@ -353,7 +354,7 @@ def read(
         for record in found:
             check(record)
     except UNREADABLE as error:
-        message = f"{exchange.name}: {type(error).__name__}: {error}"
+        message = f"{exchange.name}: {reason(error, frame)}"
         raise UnexpectedFrame(message) from error
     return frame, found
 

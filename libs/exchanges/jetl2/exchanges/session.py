@@ -5,12 +5,13 @@ others, so that any split of the symbols over sessions gives the same records.
 """
 
 from jetl2.exchanges import fix, life, symbol_state
-from jetl2.exchanges.errors import UNREADABLE, UnexpectedFrame
+from jetl2.exchanges.errors import UNREADABLE, UnexpectedFrame, reason
 from jetl2.exchanges.exchange import (
     DERIVATIVE_NUMBERS,
     Address,
     BookRows,
     Exchange,
+    Frame,
     check,
     decode_json,
     read,
@@ -191,26 +192,28 @@ class Session:
         return connection
 
     def _rest_snapshot(self, state: SymbolState, book: life.Life, raw: RawEvent) -> None:
+        body: Frame = None
         try:
             if self.exchange.snapshot is None:
                 message = f"{self.exchange.name}: expected no REST snapshot, it has none"
                 raise UnexpectedFrame(message)
-            record = self.exchange.snapshot.parse(raw.symbol, decode_json(raw.payload))
+            body = decode_json(raw.payload)
+            record = self.exchange.snapshot.parse(raw.symbol, body)
             check(record)
         except UNREADABLE as error:
-            _dead(state, book, raw, error)
+            _dead(state, book, raw, reason(error, body))
             return
         book.join(record)
 
     def _unreadable(
         self, state: SymbolState, book: life.Life, raw: RawEvent, error: Exception
     ) -> None:
-        _dead(state, book, raw, error)
+        _dead(state, book, raw, reason(error))
         if raw.symbol and raw.channel not in self._apart:
             book.lost("unreadable", str(error))
 
 
-def _dead(state: SymbolState, book: life.Life, raw: RawEvent, error: Exception) -> None:
+def _dead(state: SymbolState, book: life.Life, raw: RawEvent, why: str) -> None:
     state.counters["unparsed"] += 1
     book.out.append(
         DeadLetter(
@@ -222,7 +225,7 @@ def _dead(state: SymbolState, book: life.Life, raw: RawEvent, error: Exception) 
             counter=raw.counter,
             kind=raw.kind,
             payload=raw.payload,
-            error=f"{type(error).__name__}: {error}",
+            error=why,
         )
     )
 
