@@ -140,8 +140,8 @@ def test_trades_without_id_are_told_apart_by_time_and_place(exchange: Exchange) 
         (b"\x00", "no message of the v3 streams"),
         (_push("aggre.depth", b"\xca"), "no message of the v3 streams"),
         (_push("aggre.depth", _field(413, b"x")), r"a body of aggre.depth .* fields \[413\]"),
-        (_push("aggre.depth", _field(313, b"")), "ValueError"),
-        (_push("aggre.deals", _field(314, _field(1, b""))), "expected the field 0|not a decimal"),
+        (_push("aggre.depth", _field(313, b"")), "expected a version, found ''"),
+        (_push("aggre.deals", _field(314, _field(1, b""))), "tradeType 1 or 2, found 0"),
         (b'{"code":0}', r"expected an answer with code and msg, found the fields \['code'\]"),
     ],
 )

@@ -183,12 +183,22 @@ def _delta(push: Any, depth: Any) -> BookDelta:
         [(level.price, level.quantity) for level in depth.asks],
         symbol=push.symbol,
         exchange_ts=wire.ns_from_epoch(push.sendTime),
-        first_seq=int(depth.fromVersion),
-        last_seq=int(depth.toVersion),
+        first_seq=_version(depth.fromVersion),
+        last_seq=_version(depth.toVersion),
     )
 
 
+def _version(number: str) -> int:
+    if not number.isdecimal():
+        text = f"expected a version, found {number!r}"
+        raise UnexpectedFrame(text)
+    return int(number)
+
+
 def _trade(push: Any, place: int, deal: Any) -> MarketRecord:
+    if deal.tradeType not in AGGRESSORS:
+        text = f"expected the tradeType 1 or 2, found {deal.tradeType}"
+        raise UnexpectedFrame(text)
     return wire.trade(
         deal.price,
         deal.quantity,
