@@ -138,7 +138,12 @@ def test_a_liquidation_is_the_order_that_closes() -> None:
 
 
 def test_instruments_and_volumes_are_read() -> None:
-    item = {"symbol": "XBTUSDT", "underlying": "XBT", "quoteCurrency": "USDT", "typ": "FFWCSX"}
+    item: Fields = {
+        "symbol": "XBTUSDT",
+        "underlying": "XBT",
+        "quoteCurrency": "USDT",
+        "typ": "FFWCSX",
+    }
     item |= {"state": "Open", "tickSize": "0.5", "lotSize": 1000, "foreignNotional24h": "7.5"}
     inverse = item | {"isInverse": True, "underlyingToPositionMultiplier": None}
     linear = item | {"isInverse": False, "underlyingToPositionMultiplier": 1000000}

@@ -74,6 +74,7 @@ def test_a_part_of_the_book_is_none() -> None:
 
 
 def test_a_resync_unsubscribes_first() -> None:
+    assert DERIBIT.resubscribe
     methods = [json.loads(text)["method"] for text in DERIBIT.resubscribe("ABC")]
 
     assert methods == ["public/unsubscribe", "public/subscribe"]
@@ -89,7 +90,7 @@ def test_an_option_has_no_funding() -> None:
 
 
 def test_instruments_and_volumes_are_read() -> None:
-    item = {"instrument_name": "ABC-PERPETUAL", "kind": "future", "base_currency": "ABC"}
+    item: Frame = {"instrument_name": "ABC-PERPETUAL", "kind": "future", "base_currency": "ABC"}
     item |= {"quote_currency": "USD", "settlement_period": "perpetual", "is_active": True}
     combo = item | {"kind": "future_combo"}
     (found,) = DERIBIT.instruments.parse({"result": [item | {"tick_size": "0.5"}, combo]})

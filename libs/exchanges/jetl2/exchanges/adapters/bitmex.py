@@ -201,7 +201,7 @@ def _quote(row: dict[str, Any]) -> Parsed:
 
 def _state(row: dict[str, Any]) -> DerivativeTicker | None:
     """Return what an instrument's row says of funding, interest and prices, if anything."""
-    numbers = {
+    numbers: dict[str, Any] = {
         "funding_rate": wire.plain(row.get("fundingRate")),
         "predicted_funding_rate": wire.plain(row.get("indicativeFundingRate")),
         "open_interest": wire.plain(row.get("openInterest")),
