@@ -8,7 +8,7 @@ def test_collected_messages_are_read_and_mean_what_others_made_of_them() -> None
         "coinbase",
         "coinbase",
         lambda e: "Advanced" in e["api"],
-        least=20,
-        wrong=('"type": false',),
-        compared=1,
+        least=10,
+        # made wrong on purpose
+        wrong=('"type": false', '"moo"'),
     )
