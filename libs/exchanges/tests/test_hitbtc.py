@@ -27,6 +27,12 @@ def test_sessions_of_the_retired_api_2_are_refused() -> None:
                 recording.recognise(path)
 
 
+@pytest.mark.parametrize("host", ["api.hitbtc.com", "api.fmfw.io", "api.pro.changelly.com"])
+def test_its_clones_are_known_by_their_hosts(host: str) -> None:
+    assert recording.endpoint_of(f"wss://{host}/api/3/ws/public") is HITBTC
+    assert recording.endpoint_of(f"wss://{host}/api/2/ws/public") is None
+
+
 def test_each_channel_is_asked_for_with_all_symbols() -> None:
     frames = HITBTC.subscribe(["A", "B_PERP"], ["book_delta", "derivative_ticker"])
 

@@ -219,6 +219,7 @@ EXCHANGE = Exchange(
     ),
     # the server's protocol pings come each 30 s, but are no frames
     keepalive=Keepalive(stale_s=60),
-    # one lost frame invalidates every book of its connection: few books each
-    limits=Limits(symbols=15, connects_per_minute=30, sends_per_second=2),
+    # one lost frame invalidates every book of its connection: few books each; two requests a second
+    # are allowed for the same channel and symbol, and we send one
+    limits=Limits(symbols=15, connects_per_minute=30, sends_per_second=5),
 )
