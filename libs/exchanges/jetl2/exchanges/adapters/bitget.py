@@ -160,14 +160,19 @@ def parse(frame: Frame) -> Iterable[MarketRecord]:
 
 
 def _books(frame: Frame, symbol: str) -> Iterable[MarketRecord]:
-    return [_book(item, symbol, frame["action"]) for item in frame["data"]]
+    snapshot = _is_snapshot(frame)
+    return [_book(item, symbol, snapshot=snapshot) for item in frame["data"]]
 
 
-def _book(item: dict[str, Any], symbol: str, action: str) -> BookDelta:
+def _is_snapshot(frame: Frame) -> bool:
+    action = frame["action"]
     if action not in ("snapshot", "update"):
-        message = f"expected a book's snapshot or update, found {action!r}"
+        message = f"expected the action snapshot or update, found {action!r}"
         raise UnexpectedFrame(message)
-    snapshot = action == "snapshot"
+    return bool(action == "snapshot")
+
+
+def _book(item: dict[str, Any], symbol: str, *, snapshot: bool) -> BookDelta:
     # without pseq numbers rise with holes: they prove nothing
     number, previous = (int(item[n]) if "pseq" in item else 0 for n in ("seq", "pseq"))
     if number and not previous and not snapshot:
@@ -193,7 +198,7 @@ _SIDES = (("b", "bids"), ("a", "asks"))
 
 def _trades(frame: Frame, symbol: str) -> Iterable[MarketRecord]:
     # newest first; a snapshot is what was traded before we listened
-    live = frame["data"] if frame["action"] == "update" else ()
+    live = () if _is_snapshot(frame) else frame["data"]
     return [_trade(item, symbol) for item in reversed(live)]
 
 
