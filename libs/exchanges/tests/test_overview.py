@@ -7,6 +7,7 @@ from jetl2.exchanges.exchange import Keepalive, Limits
 from jetl2.orderbook import sequence
 
 ANY = next(iter(adapters.load().values()))
+OVER_FIX = next(exchange for exchange in adapters.load().values() if exchange.fix)
 
 
 def test_a_loss_is_noticed_by_numbers_by_a_sum_or_not_at_all() -> None:
@@ -32,6 +33,7 @@ def test_the_page_has_a_line_for_each_exchange_and_quotes_what_is_sent() -> None
         ANY,
         name="here",
         docs="https://docs.example/books (v2, read 2026-11-22)",
+        fix=None,
         channels={"book_delta": "a|b"},
         rule=sequence.UNPROVEN,
         checksum=None,
@@ -41,10 +43,11 @@ def test_the_page_has_a_line_for_each_exchange_and_quotes_what_is_sent() -> None
         limits=Limits(symbols=7, sends_per_second=0.5, lifetime_s=7200),
     )
 
-    *_, last = overview.page([ANY, strange]).splitlines()
+    *_, first, last = overview.page([OVER_FIX, strange]).splitlines()
 
     assert last.count(" | ") == len(overview.columns()) - 1
     assert last.startswith("| **here** | book_delta: `a\\|b` | ")
     assert "20 levels | none |  | `ping` each 15 s, answers pings, dead after 40 s" in last
     assert "7 symbols, 0.5 requests/s, 30 connects/min, renewed within 2 h" in last
     assert last.endswith("[documents](https://docs.example/books) (v2, read 2026-11-22) |")
+    assert "; over FIX: " in first

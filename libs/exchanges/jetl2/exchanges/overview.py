@@ -33,6 +33,7 @@ What each module declares, and what a record of it can be trusted for.
   `connection sequence`: a counter over all frames; `checksum`: a sum over the top, as deep as it
   says; `whole books`: each message is complete, so a missing one does no lasting harm. `none`: the
   exchange offers nothing; such records say `unproven`, and a crossed book is taken for a gap.
+- **Over FIX**, where the exchange offers market data so, numbers of all messages prove it.
 - **Heartbeat:** what we send, and after which silence a connection counts as dead.
 - **Limits** as we keep to them, for each connection; connects are those of one address.
 
@@ -73,6 +74,9 @@ def row(exchange: Exchange) -> dict[str, Any]:
         },
         "volumes": exchange.instruments.volumes is not None,
         "api": exchange.docs,
+        "fix": None
+        if exchange.fix is None
+        else {"data_types": list(exchange.fix.data_types), "api": exchange.fix.docs},
         "since": exchange.since,
         "until": exchange.until,
     }
@@ -91,7 +95,10 @@ def cells(exchange: Exchange) -> tuple[str, ...]:
         f"{limits['connects_per_minute']} connects/min",
     ]
     if limits["lifetime_s"]:
-        bounds.append(f"renewed within {limits['lifetime_s'] / 3600:g} h")
+        hours = limits["lifetime_s"] / 3600
+        bounds.append(
+            f"renewed within {hours / 24:g} d" if hours > 48 else f"renewed within {hours:g} h"
+        )
     return (
         exchange.name,
         ", ".join(f"{t}: {c}" for t, c in found["channels"].items()),
@@ -100,7 +107,7 @@ def cells(exchange: Exchange) -> tuple[str, ...]:
         _sum(exchange),
         ", ".join([*beats, f"dead after {alive['stale_s']:g} s"]),
         ", ".join(bounds),
-        exchange.docs,
+        exchange.docs + (f"; over FIX: {exchange.fix.docs}" if exchange.fix else ""),
     )
 
 
@@ -140,7 +147,5 @@ def _plain(text: str) -> str:
 
 
 def _linked(docs: str) -> str:
-    """Return a reference with its first address as a link."""
-    return re.sub(
-        r"https?://[^\s,;()]+", lambda found: f"[documents]({found[0]})", _plain(docs), count=1
-    )
+    """Return a reference with its addresses as links."""
+    return re.sub(r"https?://[^\s,;()]+", lambda found: f"[documents]({found[0]})", _plain(docs))

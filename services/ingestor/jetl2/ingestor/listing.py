@@ -40,7 +40,8 @@ async def fetch(exchange: Exchange, rest_host: str = "", *, volumes: bool = Fals
     try:
         async with asyncio.timeout(LIST_S):
             bodies = await _bodies(rest, form.url, rest_host, form.body)
-            instruments = [i for body in bodies for i in form.parse(body)]
+            # Each once, also where two lists share some
+            instruments = list({i.symbol: i for body in bodies for i in form.parse(body)}.values())
             if not instruments:
                 message = "the list is empty"
                 raise UnlistedError(message)
