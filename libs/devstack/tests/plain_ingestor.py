@@ -167,7 +167,7 @@ class PlainIngestor:
 
     def _begins(self, line: Line, address: Address, payload: bytes) -> bool:
         """Whether this is the first delta of a book whose snapshot comes by REST."""
-        if self.exchange.snapshot is None or address.symbol in {"", *line.begun}:
+        if self.exchange.rule.snapshot != "rest" or address.symbol in {"", *line.begun}:
             return False
         try:
             _, found = read(self.exchange, payload, address)
@@ -215,7 +215,7 @@ class PlainIngestor:
         try:
             if request.reason == "connection_sequence" and self.exchange.connection_seq:
                 await line.socket.close()
-            elif self.exchange.snapshot is not None:
+            elif self.exchange.rule.snapshot == "rest":
                 await self._fetch(line, symbol)
             elif self.exchange.resubscribe is not None:
                 for text in self.exchange.resubscribe(symbol):
