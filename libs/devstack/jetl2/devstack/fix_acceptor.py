@@ -111,6 +111,7 @@ class Acceptor:
         self.logons = 0
         self.logouts = 0
         self.port = 0
+        self.depth = 10**9  # all levels are sent
         self.asked: Counter[str] = Counter()  # messages of clients, by type
         self.answered: list[str] = []  # TestReqID of our own TestRequests
         self.sessions: list[Session] = []

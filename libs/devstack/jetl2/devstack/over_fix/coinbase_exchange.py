@@ -113,11 +113,15 @@ class Speaker:
             taker: Fields = [(279, 2), (269, 1), (278, f"taker-{event.last_id}")]
             fields = [*taker, *_numbers(market, market.best()[2], 0)]
             found.append(self._push(market, event, BOOK, fields))
-        for bid, levels in ((True, event.bids), (False, event.asks)):
-            for price, size in levels.items():
-                changes = _changes(self._orders[symbol], market, bid, price, size)
-                found += [self._push(market, event, BOOK, change) for change in changes]
-        return found
+        changes = [
+            change
+            for bid, levels in ((True, event.bids), (False, event.asks))
+            for price, size in levels.items()
+            for change in _changes(self._orders[symbol], market, bid, price, size)
+        ]
+        # what is new last: the book is not to be crossed between
+        changes.sort(key=lambda change: change[0] == (279, 0))
+        return [*found, *(self._push(market, event, BOOK, change) for change in changes)]
 
     def _push(self, market: Market, event: Event, data_type: str, fields: Fields) -> Push:
         symbol = market.listing.symbol
