@@ -5,11 +5,11 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from jetl2.exchanges import adapters, recording
-from jetl2.exchanges.recording import Recording
+from jetl2.exchanges.recording import Entry, Recording
 from jetl2.exchanges.session import Session
 from jetl2.schemas import avro
 from jetl2.schemas.records import DeadLetter, Gap
@@ -29,17 +29,28 @@ ODD = st.one_of(
 )
 
 
-@pytest.mark.parametrize("found", sessions.own(), ids=lambda found: found.path.stem)
+def _text(entry: Entry) -> bytes:
+    """Return a message as it is without its compression."""
+    payload = sessions.payload(entry)
+    return gzip.decompress(payload) if payload.startswith(b"\x1f\x8b") else payload
+
+
+def _json_lines(found: Recording) -> list[int]:
+    """Return the lines of a session that hold JSON that was received."""
+    return [
+        number
+        for number, entry in enumerate(sessions.lines(found))
+        if entry["dir"] in sessions.RECEIVED and _text(entry)[:1] in (b"{", b"[")
+    ]
+
+
+@pytest.mark.parametrize(
+    "found", [f for f in sessions.own() if _json_lines(f)], ids=lambda found: found.path.stem
+)
 @settings(suppress_health_check=list(HealthCheck), deadline=None, max_examples=150)
 @given(data=st.data())
 def test_a_value_replaced_by_any_other_stops_nothing(found: Recording, data: st.DataObject) -> None:
-    session = sessions.lines(found)
-    received = [
-        n
-        for n, e in enumerate(session)
-        if e["dir"] in sessions.RECEIVED and _text(e)[:1] in (b"{", b"[")
-    ]
-    assume(received)
+    session, received = sessions.lines(found), _json_lines(found)
     line = data.draw(st.sampled_from(received))
     frame = json.loads(_text(session[line]))
     place = data.draw(st.sampled_from(_places(frame)))
@@ -76,12 +87,6 @@ def test_numbers_beyond_64_bits_are_dead_letters() -> None:
 
 def _line(frame: Any) -> dict[str, Any]:
     return {"ts": "1767225600", "dir": "recv", "conn": "a", "raw": json.dumps(frame)}
-
-
-def _text(entry: dict[str, Any]) -> bytes:
-    """Return a message as it is without its compression."""
-    payload = sessions.payload(entry)
-    return gzip.decompress(payload) if payload.startswith(b"\x1f\x8b") else payload
 
 
 def _as(exchange: Any, before: dict[str, Any], after: dict[str, Any]) -> list[Any]:
