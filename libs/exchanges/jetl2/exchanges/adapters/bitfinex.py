@@ -134,7 +134,7 @@ def _of_channel(payload: bytes, channels: dict[int, Address]) -> Sequence[Addres
     if address.channel != CHANNELS["liquidation"] or rest.startswith(b'"hb"'):
         return (address,)
     wanted = {known.symbol for known in channels.values()} - {""}
-    symbols = dict.fromkeys(row[4] for row in decode_json(payload)[1])
+    symbols = dict.fromkeys(str(row[4]) for row in decode_json(payload)[1])
     found = [Address(s, address.channel) for s in symbols if s in wanted or not wanted]
     return found or (address,)
 

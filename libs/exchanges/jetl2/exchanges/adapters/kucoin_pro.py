@@ -68,7 +68,6 @@ class _Head(msgspec.Struct):
     dp: str = ""
     d: _Data | None = None
     type: str = ""
-    message: str = ""
     result: bool | str = True
 
 
@@ -84,7 +83,7 @@ def classify(payload: bytes) -> Sequence[Address]:
         raise UnexpectedFrame(message) from None
     if not head.T:
         refused = head.type == "error" or head.result in (False, "false")
-        return (Address("", "error" if refused else head.type or head.message or "ack"),)
+        return (Address("", "error" if refused else head.type or "ack"),)
     channel = head.T if head.dp in ("", INCREMENT) else f"{head.T}.{head.dp}"
     return (Address(head.d.s if head.d else "", channel),)
 
