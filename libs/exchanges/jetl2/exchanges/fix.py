@@ -31,8 +31,10 @@ SNAPSHOT, INCREMENT, SECURITIES, STATUS = "W", "X", "y", "f"
 HEARTBEAT, TEST, RESEND, REJECT, RESET, LOGOUT, LOGON = "0", "1", "2", "3", "4", "5", "A"
 # Refusals: of a message's form, of a request by its business, of a subscription
 REFUSALS = frozenset({REJECT, "j", "Y"})
-# Read, and without market data: session, news, trading session
-SILENT = frozenset({*REFUSALS, HEARTBEAT, TEST, RESEND, RESET, LOGOUT, LOGON, "B", "h"})
+# Read, and without market data of itself: session, news, trading session, instruments
+SILENT = frozenset(
+    {*REFUSALS, HEARTBEAT, TEST, RESEND, RESET, LOGOUT, LOGON, SECURITIES, STATUS, "B", "h"}
+)
 
 # Entry types and actions
 BID, OFFER, TRADE = "0", "1", "2"
@@ -232,16 +234,22 @@ def book(entries: Iterable[Mapping[str, str]], **fields: Any) -> BookDelta:
     sides: dict[str, list[tuple[str, str]]] = {BID: [], OFFER: []}
     for entry in entries:
         kind = entry["269"]
-        if kind != TRADE:
+        if kind in sides:
             size = "0" if entry.get("279") == DELETE else entry.get("271", "0")
             sides[kind].append((entry["270"], size))
+        elif kind != TRADE:
+            message = f"expected an entry of type (269) 0, 1 or 2, found {kind!r:.100}"
+            raise UnexpectedFrame(message)
     return wire.book(sides[BID], sides[OFFER], **fields)
 
 
 def trade(entry: Mapping[str, str], side_tag: str, **fields: Any) -> Trade:
     """Return the Trade of an entry; its aggressor is told by 1 (buy) or 2 (sell), or not at all."""
     side = entry.get(side_tag)
-    aggressor = SIDES[side] if side else UNKNOWN
+    if side is not None and side not in SIDES:
+        message = f"expected 1 or 2 in the field {side_tag}, found {side!r:.100}"
+        raise UnexpectedFrame(message)
+    aggressor = UNKNOWN if side is None else SIDES[side]
     return wire.trade(entry["270"], entry["271"], aggressor=aggressor, **fields)
 
 
