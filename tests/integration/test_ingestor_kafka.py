@@ -283,6 +283,44 @@ def test_symbols_that_are_not_listed_are_named_with_what_may_be_meant(
         assert {e.symbol for e in read(servers, "kraken")} <= {good, ""}
 
 
+def test_the_symbols_of_a_file_are_divided_over_replicas(
+    fresh_kafka: Broker, tmp_path: Path
+) -> None:
+    servers, name = fresh_kafka.bootstrap_servers, "kraken"
+    feeds = tmp_path / "feeds.toml"
+    feeds.write_text(f'[{name}]\nsymbols = ["*"]\ndata_types = ["book_delta"]\n')
+    logs = [tmp_path / "0.log", tmp_path / "1.log"]
+    with exchanges([name]) as simulators, ExitStack() as stack:
+        symbols = simulators[name].symbols
+        processes = [
+            stack.enter_context(
+                ingestor(
+                    *(servers, simulators, log),
+                    feeds=feeds,
+                    subscriptions="{}",
+                    shards=2,
+                    # as a StatefulSet names its pods
+                    shard=f"ingestor-{log.stem}",
+                )
+            )
+            for log in logs
+        ]
+        wait_until(
+            lambda: {e.symbol for e in read(servers, name) if e.kind == FRAME} >= set(symbols),
+            "a frame of each symbol",
+            processes=processes,
+        )
+        for process in processes:
+            process.signal(signal.SIGTERM)
+            assert process.wait(40) == 0
+        events = read(servers, name)
+
+    chosen = [found["new"] for log in logs for found in logged(log, "symbols_chosen")]
+    assert sum(chosen) == len(symbols)
+    recorders = {(e.symbol, e.connection_id) for e in events if e.symbol}
+    assert len(recorders) == len(symbols)
+
+
 def test_a_stop_while_no_broker_answers_is_clean(tmp_path: Path) -> None:
     log = tmp_path / "ingestor.log"
     (port,) = free_ports(1)
