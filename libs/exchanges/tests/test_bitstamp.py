@@ -78,6 +78,7 @@ def test_a_symbol_is_what_follows_the_last_underscore() -> None:
 
     assert BITSTAMP.classify(frame) == (Address("abcusd-perp", "diff_order_book"),)
     assert BITSTAMP.classify(b'{"event":"bts:heartbeat"}') == (Address("", "bts:heartbeat"),)
+    assert BITSTAMP.classify(b'{"event":"bts:error","channel":"a_b"}') == (Address("", "error"),)
     with pytest.raises(UnexpectedFrame, match="with its symbol"):
         BITSTAMP.classify(b'{"event":"trade","channel":""}')
 

@@ -120,6 +120,13 @@ def test_subscriptions_go_before_requests_and_each_type_to_its_socket() -> None:
     assert HUOBI.route("abcusdt", "trade") == HUOBI.url
 
 
+def test_an_answer_is_told_from_the_deltas() -> None:
+    assert HUOBI.classify(packed({"ch": TOPIC})) == (Address("abcusdt", "mbp.400"),)
+    assert HUOBI.classify(packed({"subbed": TOPIC})) == (Address("abcusdt", "mbp.400"),)
+    assert HUOBI.classify(packed({"rep": TOPIC})) == (Address("abcusdt", "rep"),)
+    assert HUOBI.classify(packed({"status": "error"})) == (Address("", "error"),)
+
+
 def test_a_ping_is_answered_with_its_number() -> None:
     ping = packed({"ping": 1767225600000})
 

@@ -160,3 +160,15 @@ def test_nothing_is_asked_when_nothing_was_refused_or_all_has_come() -> None:
     waiting.refused(100)
     waiting.heard([Address("A", "books"), Address("A", "trades")])
     assert asked(waiting, 200) == []
+
+
+def test_deltas_that_were_refused_are_subscribed_again_though_their_snapshot_came() -> None:
+    exchange = replace(TOY, rule=replace(TOY.rule, snapshot="request"))
+    waiting = Retries(exchange, ["A", "B"], ["book_delta"], first_s=1)
+    waiting.heard([Address("A", "books"), Address("B", "answers")])
+    waiting.refused(0)
+
+    assert asked(waiting, 1) == ['{"subscribe": "B", "channels": ["book_delta"]}']
+    waiting.heard([Address("B", "books")])
+    waiting.late(5)
+    assert asked(waiting, 5, ["B"]) == ['{"again": "B"}']

@@ -75,6 +75,8 @@ class Retries:
     def _ask(self, missing: Collection[str]) -> Asked:
         exchange = self._exchange
         by_rest = exchange.rule.snapshot == "rest"
+        # Deltas that are subscribed apart from the snapshot can be refused apart from it
+        apart = by_rest or exchange.rule.snapshot == "request"
         if exchange.resubscribe is None and not by_rest:
             # A request may stand for all that is wanted of the connection, not for something more
             texts = exchange.subscribe(self._symbols, self._data_types) if missing else []
@@ -82,11 +84,11 @@ class Retries:
         asked = Asked([], [], [])
         for symbol in self._symbols:
             # Each symbol by itself: one that is refused takes none with it
-            types = self._silent(symbol, book=by_rest, missing=symbol in missing)
+            types = self._silent(symbol, book=apart, missing=symbol in missing)
             texts = exchange.subscribe([symbol], types) if types else []
             if symbol in missing and by_rest:
                 asked.fetch.append(symbol)
-            elif symbol in missing and exchange.resubscribe is not None:
+            elif symbol in missing and exchange.resubscribe and "book_delta" not in types:
                 texts += exchange.resubscribe(symbol)
             asked.texts.extend(texts)
             if texts or symbol in missing:

@@ -58,6 +58,8 @@ def classify(payload: bytes) -> Sequence[Address]:
         message = f"no JSON object of the v2 protocol: {error}"
         raise UnexpectedFrame(message) from None
     channel, _, symbol = head.channel.rpartition("_")
+    if head.event == "bts:error":
+        return (Address("", "error"),)
     if symbol and channel:
         return (Address(symbol, channel),)
     if head.event.startswith("bts:"):

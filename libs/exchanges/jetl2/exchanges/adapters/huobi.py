@@ -115,7 +115,10 @@ def classify(payload: bytes) -> Sequence[Address]:
         raise UnexpectedFrame(message) from None
     if head.ping is not None:
         return (Address("", PING),)
-    topic = head.ch or head.rep or head.subbed or head.unsubbed
+    if head.rep:
+        # a channel of its own: an answer does not tell whether deltas come
+        return (Address(_told(head.rep)[0], "rep"),)
+    topic = head.ch or head.subbed or head.unsubbed
     if topic:
         return (Address(*_told(topic)),)
     return (Address("", head.status or "ack"),)
