@@ -242,6 +242,17 @@ def test_messages_are_addressed(payload: bytes, found: list[tuple[str, str]]) ->
     assert [tuple(a) for a in classify(payload)] == [(s, names.get(c, c)) for s, c in found]
 
 
+def test_what_people_see_of_a_message_names_no_side() -> None:
+    assert fix.shown(raw("Y", 2, (262, "A"), (58, "no")), 200).split("|")[2:-2] == [
+        "35=Y",
+        "34=2",
+        "52=20260101-00:00:01.500",
+        "262=A",
+        "58=no",
+    ]
+    assert fix.shown(b'{"error": 1}', 8) == '{"error"'
+
+
 def test_times_keep_their_digits_and_a_time_of_day_may_be_of_yesterday() -> None:
     assert fix.ns("20260101-00:00:00.123456789") == START + 123_456_789
     assert fix.ns("20260101-00:00:05") == START + 5 * SECOND

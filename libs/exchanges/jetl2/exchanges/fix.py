@@ -50,6 +50,7 @@ _COUNTS = {SNAPSHOT: "268", INCREMENT: "268", SECURITIES: "146"}
 _KIND = re.compile(rb"\x0135=([^\x01]+)\x01")
 _SYMBOLS = re.compile(rb"\x0155=([^\x01]+)")
 _BOOK_ENTRY = re.compile(rb"\x01269=[01]\x01")
+_NAMES = re.compile("\x01(?:49|56)=[^\x01]*")
 # "10=" with three digits and the separators around it
 _TRAILER = 8
 
@@ -216,6 +217,14 @@ def addresses(payload: bytes) -> list[tuple[str, str]]:
         trades = trades and b"\x01269=2\x01" in payload
         return [(symbol.decode(), "trade" if trades else "book_delta") for symbol in symbols]
     return [("", "error" if kind in REFUSALS else f"fix {kind}")]
+
+
+def shown(payload: bytes, most_bytes: int) -> str:
+    """Return raw bytes as text for people; of FIX without the sides' names, of which one may be a key."""
+    text = payload[:most_bytes].decode(errors="replace")
+    if not payload.startswith(START):
+        return text
+    return _NAMES.sub("", text).replace(SOH, "|")
 
 
 def refuse_unknown(message: Message) -> None:

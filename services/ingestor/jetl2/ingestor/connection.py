@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 
+from jetl2.exchanges import fix
 from jetl2.exchanges.errors import UNREADABLE
 from jetl2.exchanges.exchange import PING, Address, Exchange, timed
 from jetl2.ingestor import metrics
@@ -245,7 +246,7 @@ class Connection:
 
     def _refused(self, payload: bytes) -> None:
         metrics.refusals.labels(self.exchange.name).inc()
-        text = payload[:500].decode(errors="replace")
+        text = fix.shown(payload, 500)
         _log.warning(
             "exchange_refused", exchange=self.exchange.name, connection=self.identity, answer=text
         )

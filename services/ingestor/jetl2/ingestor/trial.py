@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from jetl2.exchanges import fix
 from jetl2.exchanges.exchange import Exchange
 from jetl2.exchanges.replay import DATA_TYPES
 from jetl2.exchanges.session import Session
@@ -216,4 +217,4 @@ def _seconds(to_ts: int, from_ts: int) -> float:
 
 
 def _shown(payload: bytes) -> str:
-    return payload[:SHOWN_BYTES].decode(errors="replace")
+    return fix.shown(payload, SHOWN_BYTES)
