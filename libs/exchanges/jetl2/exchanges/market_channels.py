@@ -68,7 +68,7 @@ def exchange(market: str, parameter: str, data_types: Iterable[str], **fields: A
         subscribe=subscriber(channels),
         resubscribe=resubscriber(channels["book_delta"]),
         classify=classify,
-        parse=parser(market),
+        parse=parser(market, channels),
         # the answer to a subscription joins what came before it; so did the REST snapshot
         rule=replace(sequence.CHAN_PLUS1, snapshot="request", scope="symbol"),
         snapshot=RestSnapshot(url=snapshot_url, parse=parse_snapshot),
@@ -154,17 +154,10 @@ def _symbol(name: str) -> str:
     return name[3:].rpartition(".")[0] if name.startswith("ob.") else name
 
 
-def parser(market: str) -> Callable[[Frame], Iterable[Parsed]]:
+def parser(market: str, data_types: Iterable[str]) -> Callable[[Frame], Iterable[Parsed]]:
     """Return what reads the frames of one market."""
-    readers: dict[str, Callable[[Any, Frame], Iterable[Parsed]]] = {
-        "obu": _book,
-        "order_book_update": _delta,
-        "trades": _trades,
-        "book_ticker": _best,
-        "public_liquidates": _liquidations,
-    }
-    if market == "futures":
-        readers["tickers"] = _tickers
+    readers = {NAMES[data_type]: _READERS[data_type] for data_type in data_types}
+    readers["order_book_update"] = _book
 
     def parse(frame: Frame) -> Iterable[Parsed]:
         site, _, channel = frame.get("channel", "").partition(".")
@@ -189,10 +182,6 @@ def _book(item: dict[str, Any], _frame: Frame) -> Iterable[Parsed]:
         first_seq=item["u"] if snapshot else item["U"],
         last_seq=item["u"],
     )
-
-
-def _delta(item: dict[str, Any], frame: Frame) -> Iterable[Parsed]:
-    return _book(item, frame)
 
 
 def _levels(levels: Sequence[Any] | None) -> list[tuple[str, str]]:
@@ -267,6 +256,15 @@ def _liquidations(result: list[dict[str, Any]], _frame: Frame) -> Iterable[Parse
             # of the order that closes the position
             aggressor=SELL if size.startswith("-") else BUY,
         )
+
+
+_READERS: Mapping[str, Callable[[Any, Frame], Iterable[Parsed]]] = {
+    "book_delta": _book,
+    "trade": _trades,
+    "book_ticker": _best,
+    "derivative_ticker": _tickers,
+    "liquidation": _liquidations,
+}
 
 
 def parse_snapshot(symbol: str, body: Frame) -> BookDelta:
