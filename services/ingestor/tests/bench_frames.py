@@ -18,6 +18,8 @@ from jetl2.exchanges import adapters
 from jetl2.ingestor import sink as sinks
 from jetl2.ingestor.connection import Connection
 from jetl2.ingestor.settings import Settings
+from jetl2.ingestor.transport import websocket
+from jetl2.ingestor.transport.socket import Socket
 from jetl2.runtime import kafka, log
 from jetl2.schemas.records import RawEvent
 
@@ -80,12 +82,18 @@ class Discard:
 
 def connection(name: str, sink: sinks.Sink, url: str = "") -> Connection:
     """Return a connection whose books have all come."""
+    exchange = adapters.get(name)
+
+    async def dial() -> tuple[Socket, str]:
+        frame_bytes = exchange.limits.frame_bytes
+        return await websocket.connect(url, frame_bytes=frame_bytes), url
+
     found = Connection(
-        adapters.get(name),
+        exchange,
         ["X"],
         ["book_delta"],
         identity="bench",
-        url=url,
+        dial=dial,
         sink=sink,
         first_book_s=1e9,
         on_first=lambda *_: None,
