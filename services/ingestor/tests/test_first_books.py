@@ -1,6 +1,7 @@
 """Which frames begin a book: found by their address, by REST only where the rule says so."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -13,12 +14,14 @@ from jetl2.schemas.records import BookDelta
 from tests.toy_exchange import REST, TOY, TOY_REST, book
 
 WHOLE, DELTA = book("A").encode(), book("A", kind="delta").encode()
-AT = [Address("A", "books")]
+AT = (Address("A", "books"),)
 
 
-def begun(exchange: Exchange, payload: bytes) -> tuple[list[str], set[str]]:
+def begun(
+    exchange: Exchange, payload: bytes, at: Sequence[Address] = AT
+) -> tuple[list[str], set[str]]:
     books = FirstBooks(exchange, ["A", "B"], ["book_delta"], renews=False)
-    return list(books.seen(AT, payload)), books.missing
+    return list(books.seen(at, payload)), books.missing
 
 
 def test_a_book_of_the_stream_begins_with_a_whole_one() -> None:
@@ -28,6 +31,15 @@ def test_a_book_of_the_stream_begins_with_a_whole_one() -> None:
 
 def test_a_book_by_rest_is_asked_for_with_its_first_delta_and_missing_until_it_comes() -> None:
     assert begun(TOY_REST, DELTA) == (["A"], {"A", "B"})
+
+
+def test_a_requested_book_may_be_addressed_apart_from_its_deltas() -> None:
+    requested = replace(TOY, rule=sequence.REQ_PREV)
+    answers = (Address("A", "answers"),)
+
+    assert begun(TOY, WHOLE, answers) == ([], {"A", "B"})
+    assert begun(requested, WHOLE, answers) == (["A"], {"B"})
+    assert begun(requested, DELTA, answers) == ([], {"A", "B"})
 
 
 def test_a_rest_snapshot_that_only_recordings_need_is_not_waited_for() -> None:

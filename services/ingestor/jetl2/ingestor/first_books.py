@@ -26,6 +26,8 @@ class FirstBooks:
         self.missing = set(self.unseen)
         self._exchange = exchange
         self._channel = exchange.channels.get("book_delta", "")
+        # What answers a request may be addressed apart from the deltas
+        self._anywhere = exchange.rule.snapshot == "request"
         # a module may read REST snapshots of older recordings only
         self._by_rest = exchange.rule.snapshot == "rest"
         self._fetched = self._by_rest and not renews
@@ -37,7 +39,7 @@ class FirstBooks:
             address = Address(symbol, channel)
             if (
                 symbol in self.unseen
-                and channel == self._channel
+                and (channel == self._channel or self._anywhere)
                 and self._is_book(payload, address)
             ):
                 self.unseen.discard(symbol)
