@@ -1,6 +1,7 @@
 """Phemex: what only it has."""
 
 import json
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -8,8 +9,9 @@ import pytest
 from jetl2.exchanges import adapters
 from jetl2.exchanges.errors import UnexpectedFrame
 from jetl2.exchanges.exchange import Address, Book, Exchange, Instrument, read
-from jetl2.schemas.records import BookDelta, DerivativeTicker, Trade
+from jetl2.schemas.records import BookDelta, DerivativeTicker, Gap, Trade
 from tests import collected
+from tests.feeds import Feed, kinds
 
 TS = 1_767_225_600_000_000_123
 
@@ -100,6 +102,37 @@ def test_a_snapshot_says_how_deep_the_book_is(exchange: Exchange) -> None:
     assert depth == Book(symbol="ABCUSDT", depth=30)
     assert isinstance(book, BookDelta)
     assert (book.is_snapshot, book.exchange_ts, book.last_seq) == (True, TS, 5)
+
+
+def _book(number: int, size: str, kind: str) -> dict[str, Any]:
+    sides = {"bids": [["1.5", size]], "asks": [["1.7", "1"]]}
+    head = {"sequence": number, "symbol": "ABCUSDT", "timestamp": TS, "type": kind, "depth": 30}
+    return head | {"orderbook_p": sides}
+
+
+@pytest.mark.parametrize(
+    "number,size,expected",
+    [
+        (7, "3.0", [BookDelta]),
+        # a delta between was lost
+        (7, "4", [Gap, BookDelta]),
+        # what happened since the last delta is in it already
+        (8, "4", [BookDelta]),
+    ],
+)
+def test_the_snapshot_of_each_minute_shows_a_loss(
+    number: int, size: str, expected: list[type]
+) -> None:
+    feed = Feed("phemex", "ABCUSDT")
+    feed.raw(_book(5, "2", "snapshot"))
+    feed.raw(_book(7, "3", "incremental"))
+
+    found = feed.raw(_book(number, size, "snapshot"))
+    assert kinds(found) == expected
+    assert feed.counted.get("gaps", 0) == len(expected) - 1
+    (_, volume), *_ = feed.top()[0]
+    exponent = feed.session.book("ABCUSDT").size_exponent
+    assert Decimal(volume).scaleb(exponent) == Decimal(size)
 
 
 def test_trades_have_an_id_of_time_and_place(exchange: Exchange) -> None:

@@ -387,9 +387,28 @@ class Life:
         record.verified = self._verified(held, found)
         return record
 
+    def _contradicts(self, message: BookDelta | BookRows) -> bool:
+        """Whether a snapshot that came by itself differs from the book that it should be.
+
+        Where nothing else proves a book this shows a loss, if late. Only a snapshot that ends with
+        the very message that the book ends with can be compared.
+        """
+        live = self._state.live
+        if self._rule.proven or not isinstance(message, BookDelta):
+            return False
+        if self._state.bound != self._raw.connection_id:
+            return False
+        if not message.last_seq or message.last_seq != live.numbering.last:
+            return False
+        theirs = Held()
+        theirs.book.replace(message)
+        return not _same(theirs, live)
+
     def _replace(self, message: BookDelta | BookRows) -> None:
         state = self._state
         known = state.status == SYNCED
+        if known and self._contradicts(message):
+            self._gap("resnapshot", "the snapshot of the book's own number differs from it", None)
         state.bound = self._raw.connection_id
         state.standbys.pop(state.bound, None)
         state.live.numbering = sequence.State()

@@ -168,7 +168,8 @@ class Gap(MarketRecord):
 
     Args:
         first_seq: First number missing, as far as it is known; last_seq: last number missing.
-        reason: disconnected, sequence, checksum, connection_sequence, crossed, row, lost, unreadable.
+        reason: disconnected, sequence, checksum, connection_sequence, crossed, row, lost, unreadable,
+            resnapshot.
         detail: Expected and found, for a person.
         from_ts: local_ts of the last message that was surely applied; 0 when there was none.
     """
