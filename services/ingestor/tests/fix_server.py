@@ -1,6 +1,7 @@
 """A scripted FIX acceptor on loopback: what it says, with what number, is the script's affair."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
@@ -119,7 +120,7 @@ class Server:
 
 
 @asynccontextmanager
-async def accepting(script: Script) -> AsyncIterator[Server]:
+async def accepting(script: Script, tls: ssl.SSLContext | None = None) -> AsyncIterator[Server]:
     """Play a script for each client; at its end the connection is closed."""
     server = Server()
     writers: list[asyncio.StreamWriter] = []
@@ -132,7 +133,7 @@ async def accepting(script: Script) -> AsyncIterator[Server]:
         finally:
             writer.close()
 
-    running = await asyncio.start_server(handle, "127.0.0.1", 0)
+    running = await asyncio.start_server(handle, "127.0.0.1", 0, ssl=tls)
     server.port = running.sockets[0].getsockname()[1]
     try:
         yield server

@@ -1,9 +1,11 @@
 """A FIX session against a scripted acceptor: logon, refusal, numbers, heartbeats, goodbye."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
@@ -21,6 +23,8 @@ ME = Credentials(
 )
 SECRETS = ("the-key", "the-secret", "the-phrase")
 MOST = 1_000_000
+# Of nobody: its own authority for 127.0.0.1, key and all
+CERTIFICATE = Path(__file__).parent / "loopback.pem"
 
 
 @asynccontextmanager
@@ -102,6 +106,37 @@ async def test_an_acceptor_that_is_not_there_is_told() -> None:
         pass
     with pytest.raises(DisconnectedError, match="ConnectionRefusedError"):
         await fix.connect(TOY_FIX, server.url, ME, frame_bytes=MOST)
+
+
+async def test_tls_is_spoken_and_the_exchange_is_verified(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(CERTIFICATE)
+    async with accepting(say(w(2)), tls) as server:
+        url = server.url.replace("fix:", "fix+tls:")
+        with pytest.raises(DisconnectedError, match="CERTIFICATE_VERIFY_FAILED"):
+            await fix.connect(TOY_FIX, url, ME, frame_bytes=MOST)
+        monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
+        socket = await fix.connect(TOY_FIX, url, ME, frame_bytes=MOST)
+        found = await socket.recv()
+        await socket.close()
+
+    assert found == w(2)
+
+
+async def test_an_acceptor_without_tls_gets_no_logon() -> None:
+    read: list[bytes] = []
+
+    async def script(client: Client) -> None:
+        read.append(await client.reader.read(1000))
+        client.say(LOGGED_ON)
+
+    async with accepting(script) as server:
+        with pytest.raises(DisconnectedError, match="SSL"):
+            await fix.connect(TOY_FIX, server.url.replace("fix:", "fix+tls:"), ME, frame_bytes=MOST)
+
+    assert b"the-" not in read[0]
 
 
 async def test_messages_come_byte_for_byte_however_they_are_cut() -> None:
