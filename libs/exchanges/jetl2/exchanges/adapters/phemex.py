@@ -3,7 +3,8 @@
 Contracts in USDT and USDC (BTCUSDT) have channels of texts, "_p"; spot (sBTCUSDT) and contracts in
 coins (BTCUSD) have scaled integers: 8 decimals of price and size for spot, 4 of price and whole
 contracts of 1 USD else. The frames do not name these scales, so that a product listed with another
-one is not offered; UNSURE for spot. A sequence is shared by several books and proves order only.
+one is not offered; UNSURE for spot. A sequence is shared by several books and proves order only;
+what was lost shows when the snapshot of the minute differs from the book of its own number.
 There is no channel of best prices or liquidations, and trades have no id. UNSURE: whether asking
 again for a book brings its snapshot before the next one that comes by itself.
 """
