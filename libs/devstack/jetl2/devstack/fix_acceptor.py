@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple, Protocol
 
 from simplefix import FixMessage, FixParser
+from simplefix.errors import ParsingError
 
 from jetl2.devstack import faults
 from jetl2.devstack.market import Event, Levels, Listing, Market
@@ -170,8 +171,8 @@ class Acceptor:
                     if not session.take(pairs):
                         return
                 await writer.drain()
-        except OSError:
-            pass
+        except (OSError, ParsingError, ValueError):
+            pass  # gone, or it speaks no FIX
         finally:
             session.live = False
             writer.close()

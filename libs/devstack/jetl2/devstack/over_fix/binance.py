@@ -1,7 +1,7 @@
 """Binance spot over FIX: ranges of update numbers, entries that leave out what repeats."""
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from jetl2.devstack.fix_acceptor import BOOK, TRADE, Body, Fields, Push, Received, utc, value
 from jetl2.devstack.market import Event, Listing, Market
@@ -18,7 +18,7 @@ class Speaker:
     exchange = "binance"
     begin = "FIX.4.4"
     comp_id = "SPOT"
-    listings = (
+    listings: Sequence[Listing] = (
         Listing("BTCUSDT", "BTC", "USDT", 2, 5, 3_000_000),
         Listing("ETHUSDT", "ETH", "USDT", 2, 4, 190_000),
     )

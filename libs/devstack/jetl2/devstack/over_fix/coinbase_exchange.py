@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import hmac
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from jetl2.devstack.fix_acceptor import BOOK, TRADE, Body, Fields, Push, Received, utc, value
@@ -37,7 +37,7 @@ class Speaker:
     exchange = "coinbase-exchange"
     begin = "FIXT.1.1"
     comp_id = "Coinbase"
-    listings = (
+    listings: Sequence[Listing] = (
         Listing("BTC-USD", "BTC", "USD", 2, 8, 3_000_000),
         Listing("ETH-USD", "ETH", "USD", 2, 8, 190_000),
     )

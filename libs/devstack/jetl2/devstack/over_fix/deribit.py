@@ -2,7 +2,7 @@
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from jetl2.devstack.fix_acceptor import BOOK, TRADE, Body, Fields, Push, Received, utc, value
 from jetl2.devstack.market import Event, Listing, Market
@@ -14,7 +14,7 @@ class Speaker:
     exchange = "deribit"
     begin = "FIX.4.4"
     comp_id = "DERIBITSERVER"
-    listings = (
+    listings: Sequence[Listing] = (
         Listing("BTC-PERPETUAL", "BTC", "USD", 4, 4, 300_000_000),
         Listing("ETH-PERPETUAL", "ETH", "USD", 4, 4, 19_000_000),
     )

@@ -1,7 +1,7 @@
 """Kraken over FIX: floats, a checksum after the entries, precision by the Security List."""
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from jetl2.devstack.fix_acceptor import BOOK, TRADE, Body, Fields, Push, Received, utc, value
 from jetl2.devstack.market import Event, Listing, Market
@@ -14,7 +14,7 @@ class Speaker:
     begin = "FIX.4.4"
     comp_id = "KRAKEN-MD"
     # The second one's sizes rarely need all their decimals
-    listings = (
+    listings: Sequence[Listing] = (
         Listing("BTC/USD", "BTC", "USD", 1, 8, 300_000),
         Listing("DOGE/USD", "DOGE", "USD", 7, 8, 1_900_000),
     )

@@ -237,7 +237,8 @@ class Socket:
         self._expected += 1
         if kind == fix.TEST:
             _, fields = _session_message(payload)
-            await self.send(fix.request(fix.HEARTBEAT, (112, fields.get("112", ""))))
+            asked = [(112, fields["112"])] if "112" in fields else []
+            await self.send(fix.request(fix.HEARTBEAT, *asked))
         elif kind == fix.RESEND:
             # What we asked for is of the moment: say that nothing of it is to come
             gap_fill = ((123, "Y"), (36, self._number + 2))
