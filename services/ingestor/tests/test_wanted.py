@@ -99,9 +99,11 @@ async def test_volumes_that_cannot_be_had_leave_what_is_named() -> None:
         volumes=lambda body: body["none"],
     )
 
-    found, _ = await listed(body("A", "B"), Selection(top=1), "A", form=form)
+    async with looking(body("A", "B"), Selection(top=1), "A", form=form) as (wanted, _):
+        found = await wanted.look()
 
     assert found == ["A"]
+    assert not wanted.known  # so that it is looked for again soon
 
 
 async def test_a_replica_takes_its_share_of_what_is_chosen() -> None:

@@ -27,6 +27,7 @@ class Wanted:
     def __init__(self, settings: Settings, exchange: Exchange) -> None:
         """Ask nothing yet."""
         self.exchange = exchange
+        # The list was had and read, with the volumes if they are needed
         self.known = False
         self.taken: list[str] = []
         self._settings = settings
@@ -40,14 +41,15 @@ class Wanted:
         settings, name, entries = self._settings, self.exchange.name, self._open
         endpoint = settings.endpoints.get(name)
         host = endpoint.rest if endpoint else ""
+        ranked = any(map(_ranked, entries))
         try:
-            found = await listing.fetch(self.exchange, host, volumes=any(map(_ranked, entries)))
+            found = await listing.fetch(self.exchange, host, volumes=ranked)
         except UnlistedError as error:
             self.known = False
             _log.warning("instruments_unknown", exchange=name, problem=str(error))
             chosen = selection.unlisted(entries)
         else:
-            self.known = True
+            self.known = not ranked or found.volumes is not None
             chosen = selection.choose(entries, found.instruments, found.volumes)
         _report(settings, name, chosen)
         problems = {problem.entry for problem in chosen.problems}
