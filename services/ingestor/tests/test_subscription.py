@@ -11,6 +11,7 @@ from jetl2.ingestor.subscription import Selection, Subscription
 
 EXAMPLE = Path(__file__).parent.parent / "feeds.example.toml"
 UNRANKED = next(e.name for e in adapters.load().values() if e.instruments.volumes is None)
+RANKED = next(e.name for e in adapters.load().values() if e.instruments.volumes is not None)
 
 
 def test_the_example_is_right() -> None:
@@ -58,18 +59,9 @@ def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
         subscription.read(tmp_path / "nowhere.toml")
 
 
-def test_the_first_by_volume_can_be_asked_of_who_tells_volumes(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    known = adapters.get(UNRANKED)
-    form = known.instruments
-    monkeypatch.setattr(subscription, "exchange_named", lambda _: known)
-    wanted = {known.name: Subscription(symbols=(Selection(top=3),))}
+def test_the_first_by_volume_can_be_asked_of_who_tells_volumes() -> None:
+    wanted = Subscription(symbols=(Selection(top=3),))
 
+    assert subscription.checked({RANKED: wanted})[RANKED].symbols == (Selection(top=3),)
     with pytest.raises(ValueError, match="does not tell volumes"):
-        subscription.checked(wanted)
-    object.__setattr__(form, "volumes", lambda _: ())
-    try:
-        assert subscription.checked(wanted)[known.name].symbols == (Selection(top=3),)
-    finally:
-        object.__setattr__(form, "volumes", None)
+        subscription.checked({UNRANKED: wanted})
