@@ -20,7 +20,16 @@ from jetl2.landing import layout
 from jetl2.schemas import lake
 from jetl2.schemas.records import BookDelta, MarketRecord
 from jetl2.testkit import making
-from jetl2.testkit.making import START_TS, book, gap, numbered, ticker, trade
+from jetl2.testkit.making import (
+    START_TS,
+    book,
+    derivative,
+    gap,
+    liquidation,
+    numbered,
+    ticker,
+    trade,
+)
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
@@ -47,6 +56,8 @@ def _records() -> Sequence[MarketRecord]:
         ticker(60, asks=False),
         book(61, [], [], "resync"),
         book(70, [(99_000, 1)], []),
+        derivative(80, funding_rate="0.0001", mark_price="9.876"),
+        liquidation(81, "c"),
     ]
     for offset, record in enumerate(records):
         record.source_offset = offset
@@ -148,8 +159,10 @@ def test_every_type_is_what_the_records_say_and_bad_units_stop_no_other(
     code, printed = _export(s3, bucket, units, tmp_path)
 
     assert code == 1, printed
-    assert '{"event": "finished", "done": 8, "failed": 2, "total": 10}' in printed
-    for unit in units[:7]:
+    count = len(units)
+    totals = {"done": count - 2, "failed": 2, "total": count}
+    assert json.dumps({"event": "finished", **totals}) in printed
+    for unit in units[: count - 3]:
         stored = _get(s3, bucket, unit["key"])
         text = gzip.decompress(stored).decode()
         assert text == _expected(unit["data_type"], records, unit["start_ts"]), unit["data_type"]
@@ -158,7 +171,9 @@ def test_every_type_is_what_the_records_say_and_bad_units_stop_no_other(
         assert (sidecar["size"], sidecar["rows"]) == (len(stored), len(text.splitlines()) - 1)
         assert [found["reason"] for found in sidecar["gaps"]] == ["checksum"]
     assert gzip.decompress(_get(s3, bucket, "units/none.csv.gz")).decode().count("\n") == 1
-    errors = [json.loads(_get(s3, bucket, f"jobs/j1/errors/{n}.json")) for n in (8, 9)]
+    errors = [
+        json.loads(_get(s3, bucket, f"jobs/j1/errors/{n}.json")) for n in (count - 2, count - 1)
+    ]
     assert [error["unit"]["symbol"] for error in errors] == ["BROKEN", "GONE"]
     assert "not a Parquet file" in errors[0]["error"]
     assert "gone.parquet" in errors[1]["error"]

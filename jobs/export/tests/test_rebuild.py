@@ -13,8 +13,18 @@ from hypothesis import strategies as st
 from jetl2.export import rebuild
 from jetl2.export.errors import WrongRows
 from jetl2.schemas.decimals import render
-from jetl2.schemas.records import BookDelta, MarketRecord
-from jetl2.testkit.making import EXCHANGE, SYMBOL, book, gap, numbered, ticker, trade
+from jetl2.schemas.records import BookDelta, DerivativeTicker, MarketRecord
+from jetl2.testkit.making import (
+    EXCHANGE,
+    SYMBOL,
+    book,
+    derivative,
+    gap,
+    liquidation,
+    numbered,
+    ticker,
+    trade,
+)
 
 _ARROW: dict[str, Any] = {
     "bigint": pa.int64(),
@@ -33,17 +43,25 @@ def _row(record: MarketRecord, kind: str) -> dict[str, Any]:
     row = {"unit": 0, "kind": kind}
     for name in rebuild.columns_by_kind[kind]:
         value = getattr(record, name, None)
-        if name.endswith("price"):
+        if name.endswith("price") and kind != "derivative_ticker":
             value = _value(value, record.price_exponent)  # type: ignore[attr-defined]
         elif name.endswith("size"):
             value = _value(value, record.size_exponent)  # type: ignore[attr-defined]
+        if kind == "derivative_ticker" and isinstance(value, str):
+            value = Decimal(value) if value else None
         row[name] = value
     return row
 
 
 def _rows(records: Sequence[MarketRecord]) -> Iterator[dict[str, Any]]:
     """Return the rows that the lake holds of records."""
-    kinds = {"Trade": "trade", "BookTicker": "book_ticker", "Gap": "gap"}
+    kinds = {
+        "Trade": "trade",
+        "BookTicker": "book_ticker",
+        "DerivativeTicker": "derivative_ticker",
+        "Liquidation": "liquidation",
+        "Gap": "gap",
+    }
     for record in records:
         if not isinstance(record, BookDelta):
             yield _row(record, kinds[type(record).__name__])
@@ -75,6 +93,8 @@ def _batches(rows: Sequence[dict[str, Any]], size: int) -> list[pa.RecordBatch]:
 def _plain(record: MarketRecord) -> dict[str, Any]:
     """Return a record's fields with prices and sizes as text, whatever their exponents."""
     fields = dataclasses.asdict(record)
+    if isinstance(record, DerivativeTicker):
+        return fields
     for kind in ("price", "size"):
         exponent = fields.pop(f"{kind}_exponent", 0)
         for name in fields:
@@ -101,7 +121,16 @@ def _fine_books(draw: st.DrawFn) -> BookDelta:
     return record
 
 
-_others = st.sampled_from([trade(3, "a"), ticker(4), ticker(5, asks=False), gap(6)])
+_others = st.sampled_from(
+    [
+        trade(3, "a"),
+        ticker(4),
+        ticker(5, asks=False),
+        gap(6),
+        derivative(7, funding_rate="-0.000012", mark_price="8640"),
+        liquidation(8, "b"),
+    ]
+)
 
 
 @settings(deadline=None)

@@ -4,7 +4,17 @@ from collections.abc import Sequence
 
 from jetl2.formats.table import Table
 from jetl2.schemas.records import MarketRecord
-from jetl2.testkit.making import START_TS, START_US, book, gap, numbered, ticker, trade
+from jetl2.testkit.making import (
+    START_TS,
+    START_US,
+    book,
+    derivative,
+    gap,
+    liquidation,
+    numbered,
+    ticker,
+    trade,
+)
 
 BOOK = "incremental_book_L2"
 
@@ -108,6 +118,45 @@ def test_book_ticker_rows_begin_with_the_ask_size_and_leave_missing_sides_empty(
     records = [ticker(3), ticker(4, asks=False)]
 
     assert rows("book_ticker", records) == ["3,3,5494,8629.3,8629.2,806", "4,4,,,8629.2,806"]
+
+
+def test_derivative_ticker_rows_have_numbers_in_plain_decimals() -> None:
+    records = [
+        derivative(3, funding_rate="1.5e-05", mark_price="8640.10"),
+        derivative(4, funding_rate="0.000015", open_interest="12", index_price="8640"),
+    ]
+
+    assert rows("derivative_ticker", records) == [
+        f"3,3,{START_US},0.000015,,,,,8640.1",
+        f"4,4,{START_US},0.000015,,12,,8640,",
+    ]
+
+
+def test_liquidation_rows_are_as_those_of_trades() -> None:
+    assert rows("liquidations", [liquidation(3, "x")]) == ["3,3,x,buy,8640.5,3"]
+
+
+def test_of_whole_books_only_the_first_is_a_block() -> None:
+    records = [
+        book(1, [(100, 1), (99, 1)], [(110, 1)], "initial"),
+        book(2, [(100, 1), (98, 2)], [(110, 3)], "update"),
+        book(3, [(100, 1), (98, 2)], [(110, 3)], "update"),
+        gap(4),
+        book(5, [(97, 1)], [(111, 1)], "resync"),
+        book(6, [(97, 2)], [(111, 1)], "update"),
+    ]
+
+    assert rows(BOOK, records) == [
+        "1,1,true,bid,10,0.01",
+        "1,1,true,bid,9.9,0.01",
+        "1,1,true,ask,11,0.01",
+        "2,2,false,bid,9.9,0",
+        "2,2,false,bid,9.8,0.02",
+        "2,2,false,ask,11,0.03",
+        "5,5,true,bid,9.7,0.01",
+        "5,5,true,ask,11.1,0.01",
+        "6,6,false,bid,9.7,0.02",
+    ]
 
 
 def test_the_top_is_shown_only_when_it_changed() -> None:

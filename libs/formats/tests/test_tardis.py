@@ -48,4 +48,6 @@ def test_every_data_type_has_a_source_in_the_lake() -> None:
         "trade",
         "book_delta",
         "book_ticker",
+        "derivative_ticker",
+        "liquidation",
     }

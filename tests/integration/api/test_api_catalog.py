@@ -49,6 +49,8 @@ def test_the_catalog_is_what_was_landed(stage: Any, client: Client) -> None:
         "book_snapshot_25",
         "quotes",
         "book_ticker",
+        "derivative_ticker",
+        "liquidations",
     ]
 
 

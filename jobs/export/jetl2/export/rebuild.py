@@ -1,6 +1,6 @@
 """Rows of the lake back to records, batch by batch: no more than a batch and a message in memory."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
@@ -10,7 +10,15 @@ import pyarrow.compute as pc
 
 from jetl2.export.errors import WrongRows
 from jetl2.schemas import decimals
-from jetl2.schemas.records import BookDelta, BookTicker, Gap, MarketRecord, Trade
+from jetl2.schemas.records import (
+    BookDelta,
+    BookTicker,
+    DerivativeTicker,
+    Gap,
+    Liquidation,
+    MarketRecord,
+    Trade,
+)
 
 Array = Any  # pyarrow's arrays, whose types say nothing of their values here
 
@@ -26,6 +34,14 @@ _COMMON = {
     "source_index": "int",
 }
 _DECIMAL = "decimal(38,18)"
+_DERIVATIVE = (
+    "funding_rate",
+    "predicted_funding_rate",
+    "open_interest",
+    "last_price",
+    "index_price",
+    "mark_price",
+)
 columns_by_kind: dict[str, dict[str, str]] = {
     "book_delta": {
         **_COMMON,
@@ -49,6 +65,18 @@ columns_by_kind: dict[str, dict[str, str]] = {
         "bid_size": _DECIMAL,
         "ask_price": _DECIMAL,
         "ask_size": _DECIMAL,
+    },
+    "derivative_ticker": {
+        **_COMMON,
+        "funding_ts": "bigint",
+        **dict.fromkeys(_DERIVATIVE, _DECIMAL),
+    },
+    "liquidation": {
+        **_COMMON,
+        "trade_id": "string",
+        "aggressor": "string",
+        "price": _DECIMAL,
+        "size": _DECIMAL,
     },
     "gap": {
         **_COMMON,
@@ -208,18 +236,37 @@ def _extend(record: BookDelta, more: BookDelta) -> None:
 
 
 def _trade(rows: _Rows, start: int, end: int, common: dict[str, Any]) -> Trade:
+    return Trade(**_traded(rows, start, end, common))
+
+
+def _liquidation(rows: _Rows, start: int, end: int, common: dict[str, Any]) -> Liquidation:
+    return Liquidation(**_traded(rows, start, end, common))
+
+
+def _traded(rows: _Rows, start: int, end: int, common: dict[str, Any]) -> dict[str, Any]:
     _one(start, end, common)
     prices, price_exponent = rows.decimal("price")
     sizes, size_exponent = rows.decimal("size")
-    return Trade(
-        **common,
-        trade_id=rows.column("trade_id")[start],
-        aggressor=rows.column("aggressor")[start],
-        price=prices[start],
-        price_exponent=price_exponent,
-        size=sizes[start],
-        size_exponent=size_exponent,
-    )
+    return common | {
+        "trade_id": rows.column("trade_id")[start],
+        "aggressor": rows.column("aggressor")[start],
+        "price": prices[start],
+        "price_exponent": price_exponent,
+        "size": sizes[start],
+        "size_exponent": size_exponent,
+    }
+
+
+def _derivative_ticker(
+    rows: _Rows, start: int, end: int, common: dict[str, Any]
+) -> DerivativeTicker:
+    _one(start, end, common)
+    numbers = {}
+    for name in _DERIVATIVE:
+        values, exponent = rows.decimal(name)
+        value = values[start]
+        numbers[name] = "" if value is None else decimals.render(value, exponent)
+    return DerivativeTicker(**common, funding_ts=rows.column("funding_ts")[start], **numbers)
 
 
 def _book_ticker(rows: _Rows, start: int, end: int, common: dict[str, Any]) -> BookTicker:
@@ -254,4 +301,11 @@ def _one(start: int, end: int, common: dict[str, Any]) -> None:
         raise WrongRows(message.format(**common, found=end - start))
 
 
-_makers = {"book_delta": _book_delta, "trade": _trade, "book_ticker": _book_ticker, "gap": _gap}
+_makers: dict[str, Callable[[_Rows, int, int, dict[str, Any]], MarketRecord]] = {
+    "book_delta": _book_delta,
+    "trade": _trade,
+    "book_ticker": _book_ticker,
+    "derivative_ticker": _derivative_ticker,
+    "liquidation": _liquidation,
+    "gap": _gap,
+}

@@ -6,7 +6,7 @@ from itertools import zip_longest
 
 from jetl2.orderbook.book import Book
 from jetl2.schemas import decimals
-from jetl2.schemas.records import BookDelta, BookTicker, Trade
+from jetl2.schemas.records import BookDelta, BookTicker, DerivativeTicker, Liquidation, Trade
 
 Pair = tuple[int, int]
 # (book, best bids, best asks) -> cells
@@ -23,8 +23,8 @@ def text(value: str) -> str:
     return value
 
 
-def trade(record: Trade) -> str:
-    """Return `id,side,price,amount`; the side is the aggressor's."""
+def trade(record: Trade | Liquidation) -> str:
+    """Return `id,side,price,amount`; the side is the aggressor's: who bought closed a short."""
     price = _text(record.price, record.price_exponent)
     size = _text(record.size, record.size_exponent)
     return f"{text(record.trade_id)},{record.aggressor},{price},{size}"
@@ -35,6 +35,23 @@ def ticker(record: BookTicker) -> str:
     price, size = record.price_exponent, record.size_exponent
     ask = f"{_optional(record.ask_size, size)},{_optional(record.ask_price, price)}"
     return f"{ask},{_optional(record.bid_price, price)},{_optional(record.bid_size, size)}"
+
+
+def derivative(record: DerivativeTicker) -> str:
+    """Return `funding_timestamp,funding_rate,...,mark_price`; what is not known is empty.
+
+    The time of funding in us.
+    """
+    time = str(record.funding_ts // 1000) if record.funding_ts else ""
+    numbers = (
+        record.funding_rate,
+        record.predicted_funding_rate,
+        record.open_interest,
+        record.last_price,
+        record.index_price,
+        record.mark_price,
+    )
+    return ",".join([time, *(_text(*decimals.parse(n)) if n else "" for n in numbers)])
 
 
 def levels(record: BookDelta) -> list[str]:
@@ -56,6 +73,22 @@ def snapshot(book: Book) -> list[str]:
     bids, asks = book.top(book.depth)
     rows = [f"true,bid,{_text(p, price)},{_text(s, size)}" for p, s in bids]
     rows += [f"true,ask,{_text(p, price)},{_text(s, size)}" for p, s in asks]
+    return rows
+
+
+def changes(before: Book, after: Book) -> list[str]:
+    """Return the same for what makes one book of another: changed levels, and 0 for those gone."""
+    price = min(before.price_exponent, after.price_exponent)
+    size = min(before.size_exponent, after.size_exponent)
+    rows = []
+    for book in (before, after):
+        book.refine(price, size)
+    sides = zip(before.top(before.depth), after.top(after.depth), strict=True)
+    for side, (old, new) in zip(("bid", "ask"), sides, strict=True):
+        known, wanted = dict(old), dict(new)
+        gone = [(p, 0) for p in known if p not in wanted]
+        changed = [(p, s) for p, s in wanted.items() if known.get(p) != s]
+        rows += [f"false,{side},{_text(p, price)},{_text(s, size)}" for p, s in gone + changed]
     return rows
 
 

@@ -9,7 +9,16 @@ from typing import Any, Protocol
 from jetl2.formats import cells, tardis
 from jetl2.formats.lines import Lines
 from jetl2.orderbook.book import Book
-from jetl2.schemas.records import PERIODIC, BookDelta, BookTicker, MarketRecord, Trade
+from jetl2.schemas.records import (
+    PERIODIC,
+    UPDATE,
+    BookDelta,
+    BookTicker,
+    DerivativeTicker,
+    Liquidation,
+    MarketRecord,
+    Trade,
+)
 
 
 class Rows(Protocol):
@@ -40,7 +49,7 @@ class Rows(Protocol):
 
 
 class Each:
-    """One row for each record: trades, book_ticker.
+    """One row for each record: trades, book_ticker, derivative_ticker, liquidations.
 
     Trades of one message may have happened at different times, so each keeps its `timestamp`.
     """
@@ -114,6 +123,8 @@ class Levels(_BookRows):
     (another snapshot follows, or nothing), one level of the block is repeated as such a row, 1 us
     later: hftbacktest drops a block at the end of a file, and every reader takes two adjacent
     blocks for one.
+
+    Where an exchange sends whole books only, a block begins; then rows say what changed.
     """
 
     def __init__(self, lines: Lines) -> None:
@@ -131,7 +142,8 @@ class Levels(_BookRows):
         """Write the record's levels; a snapshot as a block of the whole book."""
         if not self._matters(record):
             return
-        if record.is_snapshot:
+        update = self._told and self.known and record.reason == UPDATE
+        if record.is_snapshot and not update:
             self._follow_block()
         if not self._lines.continues(record):
             self._lines.begin(record)
@@ -139,15 +151,15 @@ class Levels(_BookRows):
         if record.is_snapshot:
             self._book = Book()
         self._keep(record)
-        if not self._told or (record.is_snapshot and self._book.levels):
+        if update:
+            self._write_changes(cells.changes(before, self._book))
+        elif not self._told or (record.is_snapshot and self._book.levels):
             self._write_block()
         elif record.is_snapshot:
             # An empty book has no block; only removals can say it
             self._lines.write(cells.removals(before))
         else:
-            rows = cells.levels(record)
-            self._lines.write(rows)
-            self._block = self._block if not rows else []
+            self._write_changes(cells.levels(record))
 
     def lose(self) -> None:
         """Write nothing more until the next snapshot."""
@@ -156,6 +168,10 @@ class Levels(_BookRows):
     def finish(self) -> None:
         """Let a row follow the last block."""
         self._follow_block()
+
+    def _write_changes(self, rows: list[str]) -> None:
+        self._lines.write(rows)
+        self._block = self._block if not rows else []
 
     def _write_block(self) -> None:
         self._block = cells.snapshot(self._book)
@@ -234,6 +250,10 @@ def make(data_type: str, lines: Lines) -> Rows:
         return Each(lines, Trade, cells.trade)
     if data_type == tardis.BOOK_TICKER:
         return Each(lines, BookTicker, cells.ticker)
+    if data_type == tardis.DERIVATIVE_TICKER:
+        return Each(lines, DerivativeTicker, cells.derivative)
+    if data_type == tardis.LIQUIDATIONS:
+        return Each(lines, Liquidation, cells.trade)
     if data_type == tardis.INCREMENTAL_BOOK:
         return Levels(lines)
     if data_type == tardis.QUOTES:

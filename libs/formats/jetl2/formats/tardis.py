@@ -17,6 +17,8 @@ BOOK_SNAPSHOT_5 = "book_snapshot_5"
 BOOK_SNAPSHOT_25 = "book_snapshot_25"
 QUOTES = "quotes"
 BOOK_TICKER = "book_ticker"
+DERIVATIVE_TICKER = "derivative_ticker"
+LIQUIDATIONS = "liquidations"
 
 # Type of file -> the lake's data type whose records it is made from
 lake_type_by_data_type = {
@@ -26,6 +28,8 @@ lake_type_by_data_type = {
     BOOK_SNAPSHOT_25: "book_delta",
     QUOTES: "book_delta",
     BOOK_TICKER: "book_ticker",
+    DERIVATIVE_TICKER: "derivative_ticker",
+    LIQUIDATIONS: "liquidation",
 }
 DATA_TYPES = tuple(lake_type_by_data_type)
 
@@ -33,6 +37,10 @@ DATA_TYPES = tuple(lake_type_by_data_type)
 depth_by_data_type = {BOOK_SNAPSHOT_5: 5, BOOK_SNAPSHOT_25: 25, QUOTES: 1}
 
 _COMMON = "exchange,symbol,timestamp,local_timestamp"
+_DERIVATIVE = (
+    "funding_timestamp,funding_rate,predicted_funding_rate,"
+    "open_interest,last_price,index_price,mark_price"
+)
 _BEST = "ask_amount,ask_price,bid_price,bid_amount"
 
 
@@ -56,8 +64,10 @@ def header(data_type: str) -> str:
         UnknownDataType: Lists the known ones.
     """
     lake_type(data_type)
-    if data_type == TRADES:
+    if data_type in (TRADES, LIQUIDATIONS):
         return f"{_COMMON},id,side,price,amount"
+    if data_type == DERIVATIVE_TICKER:
+        return f"{_COMMON},{_DERIVATIVE}"
     if data_type == INCREMENTAL_BOOK:
         return f"{_COMMON},is_snapshot,side,price,amount"
     if data_type in (QUOTES, BOOK_TICKER):

@@ -2,7 +2,15 @@
 
 from collections.abc import Sequence
 
-from jetl2.schemas.records import BookDelta, BookTicker, Gap, MarketRecord, Trade
+from jetl2.schemas.records import (
+    BookDelta,
+    BookTicker,
+    DerivativeTicker,
+    Gap,
+    Liquidation,
+    MarketRecord,
+    Trade,
+)
 
 START_TS = 1_780_000_000_000_000_000
 START_US = START_TS // 1000
@@ -61,6 +69,34 @@ def ticker(us: int, *, asks: bool = True) -> BookTicker:
         bid_size=806,
         ask_price=86293 if asks else None,
         ask_size=5494 if asks else None,
+    )
+
+
+def derivative(us: int, **numbers: str) -> DerivativeTicker:
+    """Return a derivative ticker with the numbers given, as text."""
+    return DerivativeTicker(
+        exchange=EXCHANGE,
+        symbol=SYMBOL,
+        local_ts=START_TS + us * 1000,
+        exchange_ts=START_TS + us * 1000,
+        funding_ts=START_TS,
+        **numbers,
+    )
+
+
+def liquidation(us: int, trade_id: str = "") -> Liquidation:
+    """Return a short of 3 that was closed by buying at 8640.5."""
+    return Liquidation(
+        exchange=EXCHANGE,
+        symbol=SYMBOL,
+        local_ts=START_TS + us * 1000,
+        exchange_ts=START_TS + us * 1000,
+        trade_id=trade_id,
+        aggressor="buy",
+        price=86405,
+        price_exponent=-1,
+        size=3,
+        size_exponent=0,
     )
 
 

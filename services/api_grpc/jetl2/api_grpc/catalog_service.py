@@ -35,6 +35,8 @@ _descriptions = {
     tardis.BOOK_SNAPSHOT_25: "best 25 levels, a row at each change",
     tardis.QUOTES: "best bid and ask of the rebuilt book",
     tardis.BOOK_TICKER: "best bid and ask as the exchange publishes them",
+    tardis.DERIVATIVE_TICKER: "funding, open interest, index and mark price, a row at each change",
+    tardis.LIQUIDATIONS: "forced trades; buy closed a short",
 }
 
 
