@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple
 
 import msgspec
@@ -13,6 +12,7 @@ from jetl2.exchanges.fix import Fix
 from jetl2.orderbook.checksum import Checksum
 from jetl2.orderbook.rows import Row
 from jetl2.orderbook.sequence import Rule
+from jetl2.schemas.decimals import DecimalError, parse
 from jetl2.schemas.records import BookDelta, DerivativeTicker, Liquidation, MarketRecord, Trade
 
 Frame = Any  # a decoded JSON document
@@ -394,12 +394,11 @@ def _check_numbers(record: DerivativeTicker) -> None:
     for name in DERIVATIVE_NUMBERS:
         value = getattr(record, name)
         try:
-            plain = value == "" or (type(value) is str and Decimal(value).is_finite())
-        except InvalidOperation:
-            plain = False
-        if not plain:
-            message = f"expected a decimal number as {name}, found {value!r:.100}"
-            raise UnexpectedFrame(message)
+            if value != "":
+                parse(value)
+        except (DecimalError, TypeError, AttributeError):
+            message = f"expected a decimal number of 18 decimals as {name}, found {value!r:.100}"
+            raise UnexpectedFrame(message) from None
 
 
 _INT64 = 2**63
