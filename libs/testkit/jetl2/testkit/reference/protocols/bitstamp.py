@@ -7,6 +7,7 @@ from jetl2.testkit.reference.book import Book, Books
 
 
 def apply(books: Books, entry: dict[str, Any], frame: Any) -> list[str]:
+    """Take a received line; return the symbols whose book changed."""
     if entry["dir"] == "http":
         words = urlsplit(entry["url"]).path.strip("/").split("/")
         if words[-2] != "order_book":

@@ -6,6 +6,7 @@ from jetl2.testkit.reference.book import Book, Books
 
 
 def apply(books: Books, entry: dict[str, Any], frame: Any) -> list[str]:
+    """Take a received line; return the symbols whose book changed."""
     if entry["dir"] == "http" or "event" in frame:
         return []
     if frame.get("feed") not in ("book", "book_snapshot"):

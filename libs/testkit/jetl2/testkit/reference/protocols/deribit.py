@@ -6,6 +6,7 @@ from jetl2.testkit.reference.book import Book, Books
 
 
 def apply(books: Books, entry: dict[str, Any], frame: Any) -> list[str]:
+    """Take a received line; return the symbols whose book changed."""
     data = frame.get("params", {}).get("data", {})
     if entry["dir"] == "http" or "change_id" not in data:
         return []
