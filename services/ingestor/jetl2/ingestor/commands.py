@@ -221,6 +221,7 @@ def _told(report: dict[str, Any]) -> Iterable[str]:
     yield _line("gaps", f"{report['gaps']}, {report['resyncs']} resyncs")
     for gap in report["gaps_shown"]:
         yield _line("", f"{gap['symbol']}: {gap['reason']}: {gap['detail']}")
+    yield _line("proof", f"{', '.join(report['proof'])} (by what a loss is noticed)")
     checksums = report["checksums"]
     yield _line("checksums", f"{checksums['passed']} passed, {checksums['failed']} failed")
     if (behind := report["behind_ms"]) is not None:

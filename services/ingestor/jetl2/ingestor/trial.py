@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from jetl2.exchanges import fix
+from jetl2.exchanges import overview
 from jetl2.exchanges.exchange import Exchange
 from jetl2.exchanges.replay import DATA_TYPES
 from jetl2.exchanges.session import Session
@@ -130,6 +131,7 @@ class Trial:
                 "failed": total["checksums_failed"],
             },
             "crossed": total["crossed"],
+            "proof": overview.proof(self._exchange),
             "behind_ms": self._clock(),
             "books": {s: self._book(s) for s in self._symbols} if self._books else {},
             "problems": self._problems(),
