@@ -7,8 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from jetl2.exchanges import fix
-from jetl2.exchanges import overview
+from jetl2.exchanges import fix, overview
 from jetl2.exchanges.exchange import Exchange
 from jetl2.exchanges.replay import DATA_TYPES
 from jetl2.exchanges.session import Session
