@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from jetl2.exchanges import adapters, recording
-from jetl2.exchanges.errors import UnexpectedFrame, UnsupportedRecording
+from jetl2.exchanges.errors import UnexpectedFrame
 from jetl2.exchanges.exchange import PING, Address, Book, read
 from jetl2.exchanges.life import Output
 from jetl2.exchanges.session import BUFFERING, SYNCED
 from jetl2.schemas import records
 from jetl2.schemas.records import BookDelta, Gap, Resync, Trade
-from tests import collected, sessions
+from tests import collected
 from tests.feeds import Feed, kinds, only
 
 HUOBI = adapters.get("huobi")
@@ -196,13 +196,10 @@ def test_instruments_and_volumes_are_read() -> None:
     assert list(volumes({"data": [{"symbol": "abcusdt", "vol": "8.5"}]})) == [("abcusdt", 8.5)]
 
 
-@pytest.mark.skipif(sessions.recordings_folder() is None, reason=sessions.ABSENT)
-def test_contracts_are_refused_by_name() -> None:
-    paths = [path for path in sessions.files() if "inverse-swap" in path.name]
-    assert paths
-    for path in paths:
-        with pytest.raises(UnsupportedRecording, match=r"api\.hbdm\.com"):
-            recording.recognise(path)
+def test_contracts_are_other_exchanges() -> None:
+    assert recording.endpoint_of("wss://api.huobi.pro/feed") is HUOBI
+    assert recording.endpoint_of("wss://api.hbdm.com/swap-ws") is adapters.get("huobi-dm-swap")
+    assert recording.endpoint_of("wss://api.hbdm.com/ws") is None
 
 
 def spoken(message: collected.Message) -> bool:
