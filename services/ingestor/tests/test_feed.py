@@ -65,6 +65,17 @@ async def test_a_frame_of_several_symbols_is_kept_for_each() -> None:
     assert [(e.symbol, e.counter) for e in sink.of(FRAME)] == [("A", 0), ("B", 0), ("B", 1)]
 
 
+async def test_of_a_frame_about_all_symbols_only_ours_are_kept() -> None:
+    sink = MemorySink()
+    async with (
+        serving(say(book("A", "X"), book("X", "Y"), book("A"))) as server,
+        feeding(TOY, server, sink, ["A"]),
+    ):
+        await sink.until(lambda: len(sink.of(FRAME)) == 3)
+
+    assert [(e.symbol, e.counter) for e in sink.of(FRAME)] == [("A", 0), ("", 1), ("A", 2)]
+
+
 async def test_a_frame_that_names_nothing_is_kept_too_and_the_feed_goes_on() -> None:
     sink = MemorySink()
     async with serving(say("<html>", "[]", book("A"))) as server, feeding(TOY, server, sink):

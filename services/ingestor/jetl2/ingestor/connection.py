@@ -75,6 +75,7 @@ class Connection:
         self.data_types = tuple(data_types)
         self._retries = Retries(exchange, symbols, data_types, first_s=min(FIRST_S, first_book_s))
         self._dial = dial
+        self._wanted = {"", *symbols}
         self._classify = exchange.new_classifier()
         # What is said of a connection without books is apart from them
         self._about = "" if "book_delta" in data_types else exchange.channels[data_types[0]]
@@ -207,7 +208,9 @@ class Connection:
     def _events(
         self, addresses: Sequence[Address], local_ts: int, payload: bytes
     ) -> Iterator[RawEvent]:
-        for symbol, channel in addresses:
+        ours = [address for address in addresses if address[0] in self._wanted]
+        # a channel over all symbols may be about none of ours; kept once all the same
+        for symbol, channel in ours or [("", addresses[0][1])]:
             yield self._event(symbol, channel, local_ts, records.FRAME, payload)
         if addresses is UNCLASSIFIED:
             # It may be about any of them: the merger knows whether their numbers will tell
