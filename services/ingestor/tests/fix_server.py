@@ -22,7 +22,7 @@ def toy_logon(login: Login) -> Fields:
 
 def toy_subscribe(symbols: Sequence[str], _: Sequence[str]) -> list[str]:
     """Return a request for each symbol."""
-    return [fix.market_data(s, [s], [fix.BID, fix.OFFER]) for s in symbols]
+    return [fix.market_data(s, s, [fix.BID, fix.OFFER]) for s in symbols]
 
 
 def toy_parse(message: Message) -> list[BookDelta]:

@@ -82,6 +82,7 @@ async def test_a_logon_is_complete_and_noted_without_its_secrets() -> None:
     "answer, reason",
     [
         (raw("5", 1, (58, "Invalid API-key.")), "logon refused: Invalid API-key."),
+        (raw("5", 1, (58, "No key the-key")), "logon refused: No key ..."),
         (raw("3", 1, (58, "Required tag missing")), "logon refused: Required tag missing"),
         (raw("5", 1, (553, "the-key")), "logon refused: answered by type 5"),
         (b"", "connection cut without a goodbye"),

@@ -140,16 +140,20 @@ def request(kind: str, *fields: tuple[int, str | int]) -> str:
 
 
 def market_data(
-    name: str, symbols: Sequence[str], entry_types: Sequence[str], *options: tuple[int, str | int]
+    name: str,
+    symbol: str,
+    entry_types: Sequence[str],
+    *options: tuple[int, str | int],
+    end: bool = False,
 ) -> str:
-    """Return a MarketDataRequest that subscribes."""
+    """Return a MarketDataRequest that subscribes, or ends what it subscribed."""
     return request(
         "V",
         (262, name),
-        (263, 1),
+        (263, 2 if end else 1),
         *options,
-        (146, len(symbols)),
-        *((55, symbol) for symbol in symbols),
+        (146, 1),
+        (55, symbol),
         (267, len(entry_types)),
         *((269, entry_type) for entry_type in entry_types),
     )

@@ -118,12 +118,13 @@ class Feed:
         return [t for t in wanted if self._credentials is None or t in channels]
 
     def _session_is_missing(self, part: plan.Group) -> bool:
-        """Whether a part has no FIX session to come by: an exchange takes each name once at a time."""
+        """Whether a part has no FIX session to come by: each name is taken once at a time."""
         if self._credentials is None or self.exchange.fix is None:
             return False
-        if part.data_types and len(self._keepers) < len(
-            self._credentials.senders(self.exchange.fix)
-        ):
+        if not part.data_types:
+            _log.error("nothing_over_fix", exchange=self.exchange.name, symbols=part.symbols)
+            return True
+        if len(self._keepers) < len(self._credentials.senders(self.exchange.fix)):
             return False
         _log.error("no_fix_session_left", exchange=self.exchange.name, symbols=part.symbols)
         return True

@@ -42,14 +42,15 @@ def subscribe(symbols: Sequence[str], data_types: Sequence[str]) -> list[str]:
 def resubscribe(symbol: str) -> list[str]:
     """Return the requests that bring a new snapshot of one book."""
     name = f"book_delta-{symbol}"
-    return [fix.request("V", (262, name), (263, 2)), _request("book_delta", symbol)]
+    end = fix.request("V", (262, name), (263, 2), (264, DEPTH))
+    return [end, _request("book_delta", symbol)]
 
 
 def _request(data_type: str, symbol: str) -> str:
     entries = [fix.TRADE] if data_type == "trade" else [fix.BID, fix.OFFER]
     depth = 1 if data_type == "trade" else DEPTH
     options = ((264, depth), (266, "Y"))
-    return fix.market_data(f"{data_type}-{symbol}", [symbol], entries, *options)
+    return fix.market_data(f"{data_type}-{symbol}", symbol, entries, *options)
 
 
 def parse(message: Message) -> Iterable[Parsed]:

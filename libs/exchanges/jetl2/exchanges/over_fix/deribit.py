@@ -39,12 +39,13 @@ def subscribe(symbols: Sequence[str], data_types: Sequence[str]) -> list[str]:
 
 def resubscribe(symbol: str) -> list[str]:
     """Return the requests that bring a new snapshot of one book."""
-    end = fix.request("V", (262, symbol), (263, 2), (264, 0), (146, 1), (55, symbol))
-    return [end, _request(symbol, [fix.BID, fix.OFFER, fix.TRADE])]
+    # both were asked for by one request
+    entries = [fix.BID, fix.OFFER, fix.TRADE]
+    return [_request(symbol, entries, end=True), _request(symbol, entries)]
 
 
-def _request(symbol: str, entries: Sequence[str]) -> str:
-    return fix.market_data(symbol, [symbol], entries, (264, 0), (265, 1))
+def _request(symbol: str, entries: Sequence[str], *, end: bool = False) -> str:
+    return fix.market_data(symbol, symbol, entries, (264, 0), (265, 1), end=end)
 
 
 def parse(message: Message) -> Iterable[Parsed]:

@@ -30,17 +30,19 @@ def subscribe(symbols: Sequence[str], data_types: Sequence[str]) -> list[str]:
 
 def resubscribe(symbol: str) -> list[str]:
     """Return the requests that bring a new snapshot of one book."""
-    # its trades come with it, when all of it is subscribed at once
-    again = _requests(symbol, [fix.BID, fix.OFFER, fix.TRADE])
-    return [fix.request("V", (262, symbol), (263, 2), (146, 1), (55, symbol)), *again]
+    # both were asked for by one request
+    entries = [fix.BID, fix.OFFER, fix.TRADE]
+    return [_subscription(symbol, entries, end=True), *_requests(symbol, entries)]
 
 
 def _requests(symbol: str, entries: Sequence[str]) -> list[str]:
+    precision = fix.request("x", (320, symbol), (559, 0), (55, symbol))
+    return [precision, _subscription(symbol, entries)]
+
+
+def _subscription(symbol: str, entries: Sequence[str], *, end: bool = False) -> str:
     options = ((264, 0), (265, 1), (266, "Y"))
-    return [
-        fix.request("x", (320, symbol), (559, 0), (55, symbol)),
-        fix.market_data(symbol, [symbol], entries, *options),
-    ]
+    return fix.market_data(symbol, symbol, entries, *options, end=end)
 
 
 def parse(message: Message) -> Iterable[Parsed]:

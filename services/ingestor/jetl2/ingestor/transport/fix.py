@@ -177,8 +177,11 @@ class Socket:
             raise DisconnectedError(message) from error
         kind, fields = _session_message(answer)
         if kind != fix.LOGON:
-            # Only what is meant to be read: the rest may repeat what we sent
-            message = f"logon refused: {fields.get('58') or f'answered by type {kind}'}"
+            # Only what is meant to be read, and not what it repeats of ours
+            text = fields.get("58") or f"answered by type {kind}"
+            for secret in filter(None, (login.key, login.secret, login.passphrase)):
+                text = text.replace(secret, _HIDDEN)
+            message = f"logon refused: {text}"
             raise DisconnectedError(message)
         self._logged_on = True
         self._expected = int(fields["34"]) + 1
