@@ -44,12 +44,24 @@ def test_deltas_up_to_the_snapshots_time_are_in_it() -> None:
     assert feed.delta(6) == []
 
 
+def test_a_snapshot_older_than_the_first_delta_may_miss_what_came_before() -> None:
+    feed = Bitstamp()
+    feed.delta(5)
+
+    assert kinds(feed.rest(4)) == [Resync]
+    assert feed.state == BUFFERING
+    feed.rest(6)
+    assert feed.state == SYNCED
+
+
 def test_a_crossed_book_is_taken_anew() -> None:
     feed = Bitstamp()
     feed.rest(5)
 
     assert kinds(feed.delta(6, "12")) == [Gap, Resync]
 
+    assert kinds(feed.rest(5)) == []  # it does not know of what crossed the book
+    assert feed.state == BUFFERING
     feed.rest(7)
     assert feed.state == SYNCED
 

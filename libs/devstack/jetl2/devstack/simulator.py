@@ -200,7 +200,8 @@ class Simulator:
         if path.startswith(_CONTROL):
             return _json(self._control(path.removeprefix(_CONTROL), query))
         query = {**query, **_members(asked.body)}
-        symbol = next((s for s in self.symbols if s in query.values()), "")
+        named = {*query.values(), *path.split("/")}
+        symbol = next((s for s in self.symbols if s in named), "")
         if kind := self.faults.at(faults.REST, symbol):
             return self._refusal(kind)
         document = self.dialect.instruments(path, self.symbols)

@@ -113,6 +113,9 @@ class Life:
         newer: list[BookDelta] = []
         for delta in state.buffer:
             verdict = sequence.check(self._rule, joined, delta)
+            if self._rule.first == "covered" and delta is state.buffer[0]:
+                # What came before we listened must be in the snapshot
+                verdict = sequence.GAP if verdict == sequence.APPLY else verdict
             if verdict == sequence.GAP:
                 state.refused = True
                 self._ask_if_due(f"snapshot {record.last_seq} is older than {delta.first_seq}")
@@ -427,7 +430,8 @@ class Life:
             return
         if isinstance(record, Problem):
             self.lost(record.reason, record.detail, fields)
-            if record.reason == "sequence" and self._rule.snapshot in ("rest", "request"):
+            told = record.reason in ("sequence", "crossed")
+            if told and self._rule.snapshot in ("rest", "request"):
                 self._buffer(fields)
             return
         if not record.bid_prices and not record.ask_prices:

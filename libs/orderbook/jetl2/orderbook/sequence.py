@@ -22,7 +22,7 @@ class Rule:
             (each message is a whole book).
         first: What the first delta after a snapshot numbered L must meet. "next": first <= L+1 <=
             last. "at": first <= L <= last, or prev == L. "prev": prev == L. "spans": prev <= L <
-            last. "any".
+            last. "covered": one before it is in the snapshot, where any waited. "any".
         follow: What each later one must meet, L being the last one's number. "plus1": first == L+1.
             "range": first <= L+1 (an overlap is harmless, sizes are absolute). "prev": prev == L.
             "overlap": first <= L < last. "rising": last > L. "none": nothing.
@@ -37,7 +37,7 @@ class Rule:
     """
 
     snapshot: Literal["channel", "rest", "request", "every"] = "channel"
-    first: Literal["next", "at", "prev", "spans", "any"] = "any"
+    first: Literal["next", "at", "prev", "spans", "covered", "any"] = "any"
     follow: Literal["plus1", "range", "prev", "overlap", "rising", "none"] = "none"
     drop_at: bool = True
     allow_id_decrease: bool = False

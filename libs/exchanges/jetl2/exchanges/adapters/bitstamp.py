@@ -1,8 +1,9 @@
 """Bitstamp, WebSocket v2: deltas onto a REST snapshot, ordered by their time, and nothing more.
 
 Deltas are told apart by `microtimestamp` alone: those up to the snapshot's are in it, and a loss
-cannot be seen. A book that is crossed is therefore taken anew. The exchange sends no best bid and
-ask. That REST knows perpetuals by the names of their channels is UNSURE.
+cannot be seen. REST trails the stream by about a second: a snapshot that is older than the first
+delta is asked for again, and a book that is crossed is taken anew. The exchange sends no best bid
+and ask. That REST knows perpetuals by the names of their channels is UNSURE.
 """
 
 from collections.abc import Iterable, Sequence
@@ -150,7 +151,7 @@ EXCHANGE = Exchange(
     subscribe=subscribe,
     classify=classify,
     parse=parse,
-    rule=Rule(snapshot="rest", follow="rising", scope="symbol", crossed="gap"),
+    rule=Rule(snapshot="rest", first="covered", follow="rising", scope="symbol", crossed="gap"),
     snapshot=RestSnapshot(
         url=lambda symbol: f"{REST}order_book/{symbol}/?group=1",
         parse=parse_snapshot,
