@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from jetl2.ingestor.credentials import Credentials
 from jetl2.ingestor.errors import DisconnectedError
 from jetl2.ingestor.transport import fix
-from jetl2.ingestor.transport.fix import Credentials, Framer, Socket
+from jetl2.ingestor.transport.fix import Socket
+from jetl2.ingestor.transport.framing import Framer
 from tests.fix_server import LOGGED_ON, TOY_FIX, Client, Script, accepting, raw, w, x
 
 ME = Credentials(

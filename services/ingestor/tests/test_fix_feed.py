@@ -12,10 +12,10 @@ from pydantic import SecretStr
 from jetl2.exchanges import adapters
 from jetl2.exchanges.exchange import Exchange
 from jetl2.exchanges.fix import Fix
+from jetl2.ingestor.credentials import Credentials
 from jetl2.ingestor.feed import Feed
 from jetl2.ingestor.settings import Endpoint, Settings
 from jetl2.ingestor.subscription import Subscription
-from jetl2.ingestor.transport.fix import Credentials
 from jetl2.runtime.health import Health
 from jetl2.schemas.records import (
     CONNECTED,

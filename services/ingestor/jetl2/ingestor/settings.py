@@ -8,9 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 from jetl2.exchanges import adapters
 from jetl2.ingestor import subscription
+from jetl2.ingestor.credentials import Credentials
 from jetl2.ingestor.errors import FeedsError
 from jetl2.ingestor.subscription import Subscription
-from jetl2.ingestor.transport.fix import Credentials
 from jetl2.runtime.settings import ServiceSettings, refuse
 
 PREFIX = "JETL2_INGESTOR_"

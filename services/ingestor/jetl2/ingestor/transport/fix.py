@@ -13,13 +13,14 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, SecretStr
 from simplefix import FixMessage
 
 from jetl2.exchanges import fix
 from jetl2.exchanges.errors import UnexpectedFrame
 from jetl2.exchanges.fix import SOH, Fix, Login
+from jetl2.ingestor.credentials import Credentials
 from jetl2.ingestor.errors import DisconnectedError
+from jetl2.ingestor.transport.framing import Framer, garbled
 
 OPEN_S = 10
 # For the exchange to answer our Logout
@@ -28,87 +29,8 @@ READ_BYTES = 256 * 1024
 # Silence in heartbeats before the exchange is asked whether it is there
 TEST_AFTER = 1.2
 TLS = "fix+tls"
-# "10=" with three digits and its separator
-_TRAILER = 7
-_HEAD = re.compile(rb"8=FIXT?\.\d\.\d\x019=(\d{1,9})\x01")
-# More than a header's first two fields can need
-_HEAD_BYTES = 32
 _NUMBER = re.compile(rb"\x0134=(\d+)\x01")
 _HIDDEN = "..."
-
-
-class Credentials(BaseModel):
-    """Who logs on; which of these an exchange needs is said by its module.
-
-    Args:
-        sender: SenderCompID, or several with commas between: one for each session.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    sender: str = ""
-    key: SecretStr = SecretStr("")
-    secret: SecretStr = SecretStr("")
-    passphrase: SecretStr = SecretStr("")
-
-    def value(self, name: str) -> str:
-        """Return one of them in the open; never to be written down."""
-        found = getattr(self, name)
-        return found.get_secret_value() if isinstance(found, SecretStr) else str(found)
-
-    def senders(self, side: Fix) -> list[str]:
-        """Return the names of the sessions that there may be at a time."""
-        if side.sender_is_key:
-            return [self.value("key")]
-        return [name for name in map(str.strip, self.sender.split(",")) if name]
-
-    def missing(self, side: Fix) -> list[str]:
-        """Return what an exchange needs and is not given."""
-        return [name for name in side.needs if not self.value(name)]
-
-
-class Framer:
-    """Bytes as they come from the socket in, whole messages out."""
-
-    def __init__(self, most_bytes: int) -> None:
-        self._buffer = bytearray()
-        self._most_bytes = most_bytes
-
-    def feed(self, data: bytes) -> None:
-        """Take what was read."""
-        self._buffer += data
-
-    def take(self) -> bytes | None:
-        """Return the next message; None while it is not whole.
-
-        Raises:
-            DisconnectedError: What came is no FIX message; where the next one begins is unknown.
-        """
-        buffer = self._buffer
-        head = _HEAD.match(buffer)
-        if head is None:
-            if len(buffer) >= _HEAD_BYTES:
-                raise _garbled("a message's BeginString and BodyLength", bytes(buffer[:60]))
-            return None
-        length = int(head[1])
-        if length > self._most_bytes:
-            raise _garbled(f"a message of at most {self._most_bytes} bytes", head[0])
-        body_end = head.end() + length
-        end = body_end + _TRAILER
-        if len(buffer) < end:
-            return None
-        payload = bytes(buffer[:end])
-        if (
-            b"%s10=%03d%s" % (b"\x01", sum(payload[:body_end]) % 256, b"\x01")
-            != payload[body_end - 1 :]
-        ):
-            raise _garbled("CheckSum at the end of BodyLength", payload[body_end - 1 :])
-        del buffer[:end]
-        return payload
-
-
-def _garbled(expected: str, found: bytes) -> DisconnectedError:
-    return DisconnectedError(f"garbled: expected {expected}, found {found!r}")
 
 
 class Socket:
@@ -230,7 +152,7 @@ class Socket:
         kind = fix.kind_of(payload)
         number = _NUMBER.search(payload)
         if number is None:
-            raise _garbled("MsgSeqNum", payload[:60])
+            raise garbled("MsgSeqNum", payload[:60])
         found = int(number[1])
         if found < self._expected and b"\x0143=Y\x01" in payload:
             return False  # sent again, and known
