@@ -1,5 +1,6 @@
 """The merger on a real broker: killed, frozen, delayed, lied to; each event exactly once."""
 
+import json
 import random
 import signal
 import threading
@@ -245,6 +246,9 @@ def test_poison_goes_to_the_dead_letters_and_the_partition_goes_on(
     letters = [avro.decode(m.value() or b"") for m in read(servers, [topics.dead_letter("okex")])]
     assert [letter.payload for letter in letters] == poisons
     assert all(isinstance(letter, DeadLetter) and letter.error for letter in letters)
+    lines = [line for line in log.read_text().splitlines() if '"frame_unread"' in line]
+    assert [found["exchange"] for found in map(json.loads, lines)] == ["okex"] * len(lines)
+    assert sum(json.loads(line)["in_all"] for line in lines) == len(poisons)
     # The first one breaks the book; the others find it broken already
     records = [avro.decode(m.value() or b"") for m in read(servers, [topics.market("okex")])]
     assert [r.reason for r in records if isinstance(r, Gap)] == ["lost"]

@@ -78,6 +78,7 @@ class Worker:
             self._turn()
         crash.point("stopping")
         self._commit(list(self._tasks.values()), every=True)
+        self._look()
         self._tasks.clear()
         self._consumer.close()
         self._pool.shutdown()
