@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Iterator
+from copy import copy
 from typing import Any
 
 import pytest
@@ -60,6 +61,8 @@ class Line:
         self.exchange = adapters.get(name)
         self.session = Session(self.exchange)
         self.symbol = symbol
+        self.connection = "c1"
+        self.clock = [0]
         self.number = 1
         self.counter = 0
         self.event(records.CONNECTED, b"fix://127.0.0.1:1")
@@ -71,15 +74,23 @@ class Line:
         self.counter += 1
         return found
 
+    def second(self) -> "Line":
+        """Return another connection of the same session."""
+        other = copy(self)
+        other.connection, other.number, other.counter = "c2", 100, 0
+        other.event(records.CONNECTED, b"fix://127.0.0.1:1")
+        return other
+
     def event(self, kind: str, payload: bytes) -> list[Output]:
         """Feed an event of the connection."""
+        self.clock[0] += SECOND // 10
         return self.session.feed(
             RawEvent(
                 exchange=self.exchange.name,
                 symbol=self.symbol,
                 channel=self.exchange.channels["book_delta"],
-                local_ts=START + self.number * SECOND,
-                connection_id="c1",
+                local_ts=START + self.clock[0],
+                connection_id=self.connection,
                 counter=self.counter,
                 kind=kind,
                 payload=payload,
@@ -346,6 +357,25 @@ def test_a_message_lost_is_a_gap_where_the_book_has_no_numbers() -> None:
     assert line.state == GAP
     assert [gap.reason for gap in of(found, Gap)] == ["connection_sequence"]
     assert of(found, Resync)
+
+
+def test_a_second_recorder_s_session_goes_on_when_the_first_ends() -> None:
+    first = Line("deribit", "A")
+    side = [(55, "A"), (268, 1)]
+    at = (272, "20260101-00:00:01")
+    first.say("W", *side, (269, 0), (270, "9"), (271, "1"))
+    second = first.second()
+    second.say("W", *side, (269, 0), (270, "9"), (271, "1"))
+    twice = [
+        line.say("X", *side, (279, 1), (269, 0), (270, "9"), (271, "2"), at)
+        for line in (first, second)
+    ]
+    ended = first.event(records.DISCONNECTED, b"exchange logged out")
+    goes_on = second.say("X", *side, (279, 1), (269, 0), (270, "9"), (271, "3"), at)
+
+    assert [len(found) for found in twice] == [1, 0]
+    assert not of(ended, Gap)
+    assert of(goes_on, BookDelta)[0].bid_sizes == [3]
 
 
 def test_binance_s_ranges_must_go_on_from_its_snapshot() -> None:
