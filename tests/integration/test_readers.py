@@ -182,7 +182,7 @@ def test_both_readers_see_the_books_of_a_recorded_session(
     if recordings is None:
         pytest.skip("recordings are absent: set JETL2_RECORDINGS")
     try:
-        replayed = replay(recordings / name)
+        (replayed,) = replay(recordings / name)
     except UnsupportedRecording as error:
         pytest.skip(str(error))
     infos = write_files(replayed.records(), tmp_path)
