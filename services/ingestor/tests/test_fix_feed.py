@@ -1,20 +1,24 @@
 """Feeds over FIX: of every simulated exchange that has it, and of a scripted acceptor."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+import json
+import logging
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
 import pytest
+import structlog
 from pydantic import SecretStr
 
 from jetl2.exchanges import adapters
 from jetl2.exchanges.exchange import Exchange
 from jetl2.exchanges.fix import Fix
+from jetl2.ingestor import commands
 from jetl2.ingestor.credentials import Credentials
 from jetl2.ingestor.feed import Feed
-from jetl2.ingestor.settings import Endpoint, Settings
+from jetl2.ingestor.settings import PREFIX, Endpoint, Settings
 from jetl2.ingestor.subscription import Subscription
 from jetl2.runtime.health import Health
 from jetl2.schemas.records import (
@@ -257,3 +261,38 @@ async def test_each_session_has_a_name_of_its_own() -> None:
     # the third has no session left, which is an error in the log
     assert sorted(senders) == ["X", "Y"]
     assert {e.symbol for e in sink.of(CONNECTED)} == {"A", "B"}
+
+
+@pytest.fixture
+def _own_log() -> Iterator[None]:
+    """Take back what a command sets up for the log of its process."""
+    before = list(logging.getLogger().handlers)
+    yield
+    structlog.reset_defaults()
+    logging.getLogger().handlers[:] = before
+
+
+@pytest.mark.usefixtures("_own_log")
+async def test_an_exchange_can_be_tried_over_fix(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    acceptor = Acceptor(over_fix.speaker(NAMES[0]), seed=25, events=100, events_per_second=200)
+    name = acceptor.speaker.exchange
+    me = dict(acceptor.speaker.credentials)
+    monkeypatch.setattr(commands, "_until_interrupted", asyncio.Event)
+    words = ["check", name, *acceptor.symbols, "--seconds=1.5", "--json", "--over-fix"]
+    nowhere = "--rest=http://127.0.0.1:1"
+    async with accepting(acceptor):
+        there = f"--fix={acceptor.url}"
+        without = await asyncio.to_thread(commands.main, [*words, there, nowhere])
+        refused = capsys.readouterr()
+        monkeypatch.setenv(f"{PREFIX}FIX", json.dumps({name: me}))
+        await asyncio.to_thread(commands.main, [*words, there, nowhere])
+
+    assert without == 2
+    assert "has no credentials" in refused.err
+    report = json.loads(capsys.readouterr().out)
+    assert (report["connections"], report["unread"]) == (1, 0)
+    assert all(book["first_after_s"] < 1.5 for book in report["books"].values())
+    # the list of instruments is had by REST
+    assert ["list of instruments" in problem for problem in report["problems"]] == [True]

@@ -16,10 +16,11 @@ from jetl2.exchanges import adapters, overview
 from jetl2.exchanges.exchange import Exchange, Instrument
 from jetl2.ingestor import listing, selection
 from jetl2.ingestor.errors import UnlistedError
-from jetl2.ingestor.settings import Endpoint
+from jetl2.ingestor.settings import PREFIX, Endpoint, Settings
 from jetl2.ingestor.subscription import KINDS, Selection, exchange_named
 from jetl2.ingestor.trial import Trial
 from jetl2.runtime import log
+from jetl2.runtime.settings import read
 
 NAMES = ("exchanges", "instruments", "check")
 # Symbols that are tried when none is named
@@ -39,7 +40,7 @@ def main(argv: Sequence[str]) -> int:
         return _exchanges(as_json=given.json)
     try:
         exchange = exchange_named(given.exchange)
-        endpoint = Endpoint(ws=given.ws, rest=given.rest)
+        endpoint = Endpoint(ws=given.ws, rest=given.rest, fix=given.fix)
     except ValidationError as error:
         return _refuse("; ".join(str(p["msg"]) for p in error.errors()))
     except ValueError as error:
@@ -73,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     of_one.add_argument("exchange", help="its id, as `jetl2 ingest exchanges` lists it")
     of_one.add_argument("--ws", default="", help="in place of its websocket host: ws://host:port")
     of_one.add_argument("--rest", default="", help="in place of its REST host: http://host:port")
+    of_one.add_argument("--fix", default="", help="in place of its FIX host: fix+tls://host:port")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser(
         "exchanges",
@@ -102,6 +104,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     check.add_argument("symbols", nargs="*", metavar="SYMBOL", help="names or patterns")
     check.add_argument("--seconds", type=float, default=60)
+    check.add_argument(
+        "--over-fix", action="store_true", help=f"over FIX, with the credentials of {PREFIX}FIX"
+    )
     return parser
 
 
@@ -149,6 +154,13 @@ def _row(instrument: Instrument, volumes: dict[str, float] | None) -> dict[str, 
 
 
 async def _check(exchange: Exchange, endpoint: Endpoint, given: argparse.Namespace) -> int:
+    credentials = None
+    data_types: Sequence[str] = tuple(exchange.channels)
+    if given.over_fix:
+        credentials = read(Settings, PREFIX).fix.get(exchange.name)
+        if credentials is None or exchange.fix is None:
+            return _refuse(f"{PREFIX}FIX has no credentials for {exchange.name}")
+        data_types = exchange.fix.data_types
     problems: list[str] = []
     listed: list[Instrument] = []
     try:
@@ -163,9 +175,9 @@ async def _check(exchange: Exchange, endpoint: Endpoint, given: argparse.Namespa
     for problem in chosen.problems:
         close = f"; close to it: {', '.join(problem.close)}" if problem.close else ""
         problems.append(f"{problem.entry} {problem.problem}{close}")
-    trial = Trial(exchange, chosen.symbols, tuple(exchange.channels))
+    trial = Trial(exchange, chosen.symbols, data_types)
     if chosen.symbols:
-        await trial.run(given.seconds, endpoint, _until_interrupted())
+        await trial.run(given.seconds, endpoint, _until_interrupted(), credentials)
     else:
         problems.append("there is no symbol to try: name one")
     report = trial.report()

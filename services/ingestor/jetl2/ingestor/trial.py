@@ -12,6 +12,7 @@ from jetl2.exchanges.exchange import Exchange
 from jetl2.exchanges.replay import DATA_TYPES
 from jetl2.exchanges.session import Session
 from jetl2.ingestor.connection import ERROR
+from jetl2.ingestor.credentials import Credentials
 from jetl2.ingestor.feed import Feed
 from jetl2.ingestor.settings import Endpoint, Settings
 from jetl2.ingestor.subscription import Subscription
@@ -73,14 +74,27 @@ class Trial:
     async def room(self) -> None:
         """Return: there always is."""
 
-    async def run(self, seconds: float, endpoint: Endpoint, stop: asyncio.Event) -> None:
-        """Receive for so long, or until `stop` is set."""
+    async def run(
+        self,
+        seconds: float,
+        endpoint: Endpoint,
+        stop: asyncio.Event,
+        credentials: Credentials | None = None,
+    ) -> None:
+        """Receive for so long, or until `stop` is set.
+
+        Args:
+            credentials: Over FIX, with these.
+        """
         name = self._exchange.name
         subscription = Subscription(
             symbols=tuple(self._symbols), data_types=tuple(self._data_types)
         )
         settings = Settings.model_construct(
-            subscriptions={name: subscription}, endpoints={name: endpoint}, first_book_s=seconds
+            subscriptions={name: subscription},
+            endpoints={name: endpoint},
+            first_book_s=seconds,
+            fix={} if credentials is None else {name: credentials},
         )
         self._began_ts = time.time_ns()
         self._feed = Feed(self._exchange, subscription, settings, sink=self, health=Health())
