@@ -81,6 +81,11 @@ def test_a_size_of_zero_is_an_empty_side() -> None:
         ("0.10", "0.10"),
         ("2.2e3", "2200"),
         ("-1.5E-7", "-0.00000015"),
+        # computed ones have more digits than a record's number holds
+        ("12345.1234567890123456789", "12345.1234567890123"),
+        ("-4.123456789012345678e-6", "-0.000004123456789012"),
+        ("1.5e-30", "0.000000000000000000"),
+        ("2.500000000000000000000000", "2.50000000000000000"),
     ],
 )
 def test_a_number_becomes_plain_text(number: int | str | None, text: str) -> None:

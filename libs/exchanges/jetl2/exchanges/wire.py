@@ -18,6 +18,8 @@ _MICROSECONDS_FROM = 10**14
 
 # Before or behind the point: more is no quantity of anything
 _DIGITS = 40
+# What a record's number can hold in all, and behind the point; only computed numbers have more
+_HELD = 18
 
 
 def mantissas(texts: Sequence[str]) -> tuple[list[int], int]:
@@ -127,7 +129,9 @@ def _ns_from_second(text: str) -> int:
 
 
 def plain(number: int | str | None) -> str:
-    """Return a number as plain decimal text, every digit kept; "" for null or what is not there.
+    """Return a number as plain decimal text; "" for null or what is not there.
+
+    Every digit is kept, up to 18 of them: means and rates that somebody computed are rounded.
 
     Raises:
         DecimalError: It is no number that a price or a rate can be.
@@ -142,4 +146,9 @@ def plain(number: int | str | None) -> str:
     if not value.is_finite() or abs(value.adjusted()) > _DIGITS:
         message = f"{text!r:.100} is not a decimal number"
         raise decimals.DecimalError(message)
+    # of 18 digits, those that are left for behind the point
+    places = _HELD - max(value.adjusted() + 1, 0)
+    exponent = value.as_tuple().exponent
+    if isinstance(exponent, int) and 0 <= places < -exponent:
+        return f"{value.quantize(Decimal(1).scaleb(-places)):f}"
     return f"{value:f}" if "e" in text or "E" in text else text
