@@ -9,7 +9,7 @@ from jetl2.exchanges import adapters, recording
 from jetl2.exchanges.errors import UnexpectedFrame, UnsupportedRecording
 from jetl2.exchanges.exchange import Address, Instrument, read
 from jetl2.exchanges.session import GAP, SYNCED, Session
-from jetl2.schemas.records import BUY, BookDelta, Liquidation, RawEvent, Trade
+from jetl2.schemas.records import BUY, UNCHECKED, BookDelta, Liquidation, RawEvent, Trade
 from tests import collected, sessions
 
 DYDX = adapters.get("dydx-v4")
@@ -64,6 +64,48 @@ def test_a_hole_in_the_connections_numbers_is_a_gap_and_a_crossed_book_is_none()
     assert isinstance(crossed, BookDelta)
     assert crossed.crossed
     assert (state, session.state("A-USD")) == (SYNCED, GAP)
+
+
+def test_answers_may_come_after_data_with_higher_numbers_and_data_may_not_be_missing() -> None:
+    def data(number: int, counter: int) -> list[Any]:
+        return feed(session, counter, frame(number, "channel_data", {"bids": [["1.1", "1"]]}))
+
+    session = Session(DYDX)
+    # asked for as 1, with two others that are asked for as 2 and 3 and answered later
+    feed(session, 1, frame(1, "subscribed", BOOK))
+    found = [*data(4, 2), *data(5, 3), *data(6, 5), *data(7, 7), *data(8, 8)]
+    before = session.state("A-USD")
+    gap, _ = data(10, 9)
+
+    assert [r.verified for r in found] == [UNCHECKED] * 5
+    assert before == SYNCED
+    assert gap.reason == "connection_sequence"
+    assert session.state("A-USD") == GAP
+
+
+def test_of_the_first_frames_of_a_connection_answers_prove_nothing() -> None:
+    offset, missing = None, []
+    # number, kind: welcome, the second of two answers, data, the first of them, data, a loss
+    for count, (number, kind) in enumerate(
+        [
+            (0, "connected"),
+            (2, "subscribed"),
+            (3, "channel_data"),
+            (1, "subscribed"),
+            (4, "channel_data"),
+            (6, "channel_data"),
+        ]
+    ):
+        offset, missed = DYDX.ahead({"type": kind}, number - count, offset)
+        missing.append(missed)
+
+    assert missing == [False] * 5 + [True]
+
+
+def test_an_error_is_one_whatever_it_names() -> None:
+    refused = frame(3, "error", {}, "v4_trades")
+
+    assert DYDX.new_classifier()(refused) == (Address("", "error"),)
 
 
 def test_a_batch_is_taken_part_by_part() -> None:

@@ -240,6 +240,8 @@ class Exchange:
         connection_seq: frame -> number in the connection-wide counter; None where there is none.
             Raises UnexpectedFrame.
         uncounted: Channels of the frames, by their first address, that this counter leaves out.
+        late: frame -> whether its number was given when it was asked for: it may come after frames
+            with higher ones. None: numbers come in order.
         fix: The exchange over FIX, where it is. Any payload that is a FIX message is read by it.
         since, until: Dates (YYYY-MM-DD) between which this protocol is spoken; "" is open.
     """
@@ -268,6 +270,7 @@ class Exchange:
     depths: Sequence[int] = ()
     connection_seq: Callable[[Frame], int | None] | None = None
     uncounted: Collection[str] = ()
+    late: Callable[[Frame], bool] | None = None
     snapshot: RestSnapshot | None = None
     instruments: Instruments
     keepalive: Keepalive = field(default_factory=Keepalive)
@@ -299,6 +302,20 @@ class Exchange:
             return frame.number
         return self.connection_seq(frame) if self.connection_seq else None
 
+    def ahead(self, frame: Frame, offset: int, before: int | None) -> tuple[int, bool]:
+        """Return how far the exchange's count is ahead of ours now, and whether frames are missing.
+
+        Args:
+            offset: Number of this frame minus our count of frames.
+            before: What was returned for the connection's frame before; None for the first one.
+        """
+        if self.late is None:
+            return offset, before not in (None, offset)
+        if self.late(frame):
+            return _ANY_OFFSET if before is None else before, False
+        # Less than before: what was late has come
+        return offset, before is not None and offset > before
+
     def over_fix(self) -> "Exchange":
         """Return the exchange as it is to be received over FIX; it has no other transport then."""
         assert self.fix is not None
@@ -316,6 +333,7 @@ class Exchange:
             # the transport counts, and a hole ends the connection
             connection_seq=None,
             uncounted=(),
+            late=None,
             snapshot=None,
             # the transport asks whether the exchange is there, before
             keepalive=Keepalive(stale_s=2.5 * self.fix.heartbeat_s),
@@ -402,6 +420,8 @@ def _check_numbers(record: DerivativeTicker) -> None:
 
 
 _INT64 = 2**63
+# Before the first frame whose number is in order: that one's is right
+_ANY_OFFSET = 2**62
 _DECIMALS = 18
 
 # The fields of a DerivativeTicker that are numbers as text

@@ -145,7 +145,7 @@ class Session:
             return
         missed = False
         if connection and number is not None:
-            missed = _count_through(connection, book, raw, number)
+            missed = self._count_through(connection, book, raw, frame, number)
         for record in found:
             if record.symbol != raw.symbol:
                 continue
@@ -157,6 +157,18 @@ class Session:
                 state.counters["duplicates"] += 1
             elif not isinstance(record, DerivativeTicker) or _news(state, record):
                 book.emit(record)
+
+    def _count_through(
+        self, connection: Connection, book: life.Life, raw: RawEvent, frame: Frame, number: int
+    ) -> bool:
+        """Compare the exchange's count of the connection's frames with our own; whether one is missing."""
+        before = connection.offset
+        connection.offset, missed = self.exchange.ahead(frame, number - raw.counter, before)
+        if missed:
+            assert before is not None
+            detail = f"expected number {raw.counter + before}, found {number}"
+            book.lost("connection_sequence", detail)
+        return missed
 
     def _book(
         self,
@@ -238,17 +250,6 @@ def _over_fix(state: SymbolState, raw: RawEvent) -> bool:
         return raw.payload.startswith(fix.SCHEME)
     connection = state.connections.get(raw.connection_id)
     return connection is not None and connection.over_fix
-
-
-def _count_through(connection: Connection, book: life.Life, raw: RawEvent, number: int) -> bool:
-    """Compare the exchange's count of the connection's frames with our own; whether one is missing."""
-    offset = number - raw.counter
-    missed = connection.offset is not None and offset != connection.offset
-    if connection.offset is not None and missed:
-        detail = f"expected number {raw.counter + connection.offset}, found {number}"
-        book.lost("connection_sequence", detail)
-    connection.offset = offset
-    return missed
 
 
 def _known(state: SymbolState, raw: RawEvent, record: MarketRecord) -> bool:

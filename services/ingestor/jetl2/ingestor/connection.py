@@ -210,7 +210,7 @@ class Connection:
     ) -> Iterator[RawEvent]:
         ours = [address for address in addresses if address[0] in self._wanted]
         # a channel over all symbols may be about none of ours; kept once all the same
-        for symbol, channel in ours or [("", addresses[0][1])]:
+        for symbol, channel in ours or [Address("", addresses[0].channel)]:
             yield self._event(symbol, channel, local_ts, records.FRAME, payload)
         if addresses is UNCLASSIFIED:
             # It may be about any of them: the merger knows whether their numbers will tell
@@ -235,17 +235,19 @@ class Connection:
         """Compare the exchange's count of this connection's frames with our own."""
         assert self.exchange.connection_seq is not None
         try:
-            number = self.exchange.connection_seq(self.exchange.decode(payload))
+            frame = self.exchange.decode(payload)
+            number = self.exchange.connection_seq(frame)
         except UNREADABLE:
             return
         if number is None:
             return
-        offset = number - self._readable
-        if self._number_offset is not None and offset != self._number_offset:
+        before = self._number_offset
+        self._number_offset, missing = self.exchange.ahead(frame, number - self._readable, before)
+        if missing:
+            assert before is not None
             metrics.gaps.labels(self.exchange.name).inc()
-            expected = self._readable + self._number_offset
+            expected = self._readable + before
             self.end(f"connection_sequence: expected {expected}, found {number}", sound=True)
-        self._number_offset = offset
 
     def _refused(self, payload: bytes) -> None:
         metrics.refusals.labels(self.exchange.name).inc()

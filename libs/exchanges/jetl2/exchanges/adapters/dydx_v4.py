@@ -3,6 +3,12 @@
 The indexer learns of orders late and out of turn: its books may be crossed for a while, which is no
 loss. A market is marked to its oracle price. Deleveragings are no trades of the book, and their
 computed prices have more digits than fit: they are left out. Books carry no time.
+
+A request gets its number when it comes, its answer bears it and may be late (so in the indexer's
+sources): numbers of data rise by one, and more are missing while answers are. So all is asked for at
+once, before any data flows; what is asked for later may look like a loss and cost a new connection.
+UNSURE: whether changes between the making of a snapshot and its sending are lost (the sources look
+like it), and that a crossed book uncrosses by itself.
 """
 
 from collections.abc import Iterable, Sequence
@@ -40,11 +46,15 @@ AGGRESSORS = {"BUY": BUY, "SELL": SELL}
 
 
 def subscribe(symbols: Sequence[str], data_types: Sequence[str]) -> list[str]:
-    """Return a request for each symbol and channel; that of the markets is for all of them."""
-    channels = dict.fromkeys(CHANNELS[t] for t in data_types if t in CHANNELS)
-    requests = [_request("subscribe", c, s) for s in symbols for c in channels if c in BY_SYMBOL]
+    """Return a request for each symbol and channel, the busiest last; that of the markets is for all."""
+    channels = {CHANNELS[t] for t in data_types if t in CHANNELS}
+    requests: list[str] = []
+    if "v4_trades" in channels:
+        requests += [_request("subscribe", "v4_trades", s) for s in symbols]
     if "v4_markets" in channels:
         requests.append(dumps({"type": "subscribe", "channel": "v4_markets", "batched": False}))
+    if "v4_orderbook" in channels:
+        requests += [_request("subscribe", "v4_orderbook", s) for s in symbols]
     return requests
 
 
@@ -81,6 +91,9 @@ def classifier() -> Classify:
     def classify(payload: bytes) -> Sequence[Address]:
         try:
             head = _decode_head(payload)
+            if head.type == "error":
+                # it may name what was asked for
+                return (Address("", head.type),)
             if head.channel in BY_SYMBOL and head.id:
                 if head.type == "subscribed":
                     subscribed.add(head.id)
@@ -178,6 +191,11 @@ def connection_seq(frame: Frame) -> int | None:
     raise UnexpectedFrame(message)
 
 
+def late(frame: Frame) -> bool:
+    """Whether a frame is an answer: numbered when it was asked for."""
+    return frame["type"] not in DATA
+
+
 def parse_instruments(body: Frame) -> Iterable[Instrument]:
     """Return the perpetuals, all in USD."""
     for symbol, item in body["markets"].items():
@@ -212,14 +230,15 @@ EXCHANGE = Exchange(
     parse_at=parse_at,
     rule=sequence.CONN_COUNTER,
     connection_seq=connection_seq,
+    late=late,
     instruments=Instruments(
         url="https://indexer.dydx.trade/v4/perpetualMarkets",
         parse=parse_instruments,
         volumes=parse_volumes,
     ),
-    # the server's protocol pings come each 30 s, but are no frames
-    keepalive=Keepalive(stale_s=60),
-    # one lost frame invalidates every book of its connection: few books each; two requests a second
-    # are allowed for the same channel and symbol, and we send one
-    limits=Limits(symbols=15, connects_per_minute=30, sends_per_second=5),
+    # there is nothing to ask that is answered; protocol pings, its own and ours, end a dead connection
+    keepalive=Keepalive(stale_s=180),
+    # one lost frame invalidates every book of its connection: few books each. Two requests a second
+    # are allowed for the same channel and symbol: all different ones may go at once
+    limits=Limits(symbols=15, connects_per_minute=30, sends_per_second=1000),
 )
