@@ -193,7 +193,7 @@ def connection_seq(frame: Frame) -> int | None:
 
 def late(frame: Frame) -> bool:
     """Whether a frame is an answer: numbered when it was asked for."""
-    return frame["type"] not in DATA
+    return frame.get("type") not in DATA
 
 
 def parse_instruments(body: Frame) -> Iterable[Instrument]:
