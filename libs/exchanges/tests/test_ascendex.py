@@ -162,7 +162,7 @@ def test_best_prices_have_their_time_in_either_place() -> None:
 def test_pairs_perpetuals_and_their_volumes_are_read() -> None:
     pair = {"symbol": "ABC/USDT", "status": "Normal", "tickSize": "0.1", "lotSize": "1"}
     named = pair | {"symbol": "ABC-PERP"}
-    perpetual = {"symbol": "ABC-PERP", "status": "Halt", "underlying": "ABC/USDT"}
+    perpetual: dict[str, Any] = {"symbol": "ABC-PERP", "status": "Halt", "underlying": "ABC/USDT"}
     perpetual |= {"priceFilter": {"tickSize": "0.5"}, "lotSizeFilter": {"lotSize": "2"}}
     first, second = ASCENDEX.instruments.parse({"data": [pair, named, perpetual]})
 

@@ -69,9 +69,18 @@ def test_whole_books_replace_the_book() -> None:
 
     record = only(feed.whole((9, 3)), BookDelta)
 
-    assert record.is_snapshot
+    assert (record.is_snapshot, record.reason) == (True, records.UPDATE)
     assert record.verified == records.UNPROVEN
     assert feed.top() == ([(9, 3)], [(11, 5)])
+
+
+def test_whole_books_do_not_disturb_a_numbered_one() -> None:
+    feed = Contracts()
+    feed.book("snapshot", 7, (9, 1))
+
+    assert feed.whole((7, 1)) == []
+    assert feed.top() == ([(9, 1)], [(11, 5)])
+    only(feed.book("update", 8, (8, 2)), BookDelta)
 
 
 def test_the_book_is_cut_to_the_acknowledged_depth() -> None:

@@ -88,10 +88,12 @@ class Life:
         if rule.snapshot == "every":
             self._take_whole(message, fields)
         elif fields.is_snapshot:
-            if rule.snapshot == "request":
-                (self.join if fields.last_seq else self._take_unnumbered)(fields)
+            if rule.snapshot == "request" and fields.last_seq:
+                self.join(fields)
             elif elsewhere and state.status == SYNCED:
                 self._stand_by(message)
+            elif rule.follows and not fields.last_seq:
+                self._take_unnumbered(message)
             else:
                 self._replace(message)
         elif elsewhere:
@@ -239,13 +241,13 @@ class Life:
         state.connections.pop(raw.connection_id, None)
         state.parts.pop(raw.connection_id, None)
 
-    def _take_unnumbered(self, record: BookDelta) -> None:
+    def _take_unnumbered(self, message: BookDelta | BookRows) -> None:
         """Take a whole book without a number where books have numbers: recorded in their place."""
         state = self._state
         if state.buffer or (state.status == SYNCED and state.live.numbering.last):
             self._drop()
             return
-        self._replace(record)
+        self._replace(message)
 
     def _take_whole(self, message: BookDelta | BookRows, fields: BookDelta) -> None:
         """Take a book of an exchange that sends nothing else, from one connection at a time."""
@@ -419,7 +421,9 @@ class Life:
         if isinstance(found, Problem):
             self._refuse(found)
             return
-        update = known and self._rule.snapshot in ("every", "request")
+        # without a number where books have numbers: each message is a whole one
+        unnumbered = self._rule.follows and not state.live.numbering.last
+        update = known and (self._rule.snapshot in ("every", "request") or unnumbered)
         self._synced(checksum=found.checksum, verified=found.verified, update=update)
 
     def _follow(self, message: BookDelta | BookRows, fields: BookDelta) -> None:
