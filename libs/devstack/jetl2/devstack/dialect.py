@@ -78,7 +78,8 @@ class Dialect:
 
     Args:
         exchange: Its id, as the adapters name it.
-        recording: The recorded session that the demo plays, below the folder of recordings; "" none.
+        recording: A recorded session that the demo may play, below the folder of recordings; of the
+            channels that we subscribe. "" is none.
         listings: What the simulator trades.
         connect: Feed of a new connection; which of several websockets it is, the path says.
         rest: (path, query, markets) -> decoded body of a REST answer, or None. The query holds the

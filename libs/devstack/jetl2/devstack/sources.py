@@ -58,15 +58,14 @@ class Live:
 
 
 def families() -> list[Dialect]:
-    """Return one dialect of each way in which a book comes and is proven, so few that all can run.
+    """Return one dialect of each way in which a book comes and is numbered: so few that all can run.
 
     Of several, one with a recorded session is taken, else the first by name.
     """
-    chosen: dict[tuple[object, ...], Dialect] = {}
+    chosen: dict[tuple[str, str], Dialect] = {}
     for dialect in sorted(dialects.load().values(), key=lambda d: (not d.recording, d.exchange)):
-        exchange = adapters.get(dialect.exchange)
-        rule, summed = exchange.rule, exchange.checksum is not None
-        chosen.setdefault((rule.snapshot, rule.proof, summed), dialect)
+        rule = adapters.get(dialect.exchange).rule
+        chosen.setdefault((rule.snapshot, rule.proof), dialect)
     return sorted(chosen.values(), key=lambda d: d.exchange)
 
 
@@ -79,13 +78,13 @@ def live(duration_s: int = 45) -> list[Live]:
 
 @contextmanager
 def recorded(folder: Path, duration_s: float = 30) -> Iterator[list[player.Player]]:
-    """Play the recorded session of each dialect that names one, all lasting `duration_s`.
+    """Play the recorded session of each family that has one, all lasting `duration_s`.
 
     Raises:
         StackError: A session is not there.
     """
     players = []
-    for dialect in dialects.load().values():
+    for dialect in families():
         if not dialect.recording:
             continue
         path = folder / dialect.recording

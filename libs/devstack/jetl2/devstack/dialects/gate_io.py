@@ -149,7 +149,6 @@ LISTINGS = (
 
 DIALECT = Dialect(
     exchange="gate-io",
-    recording="gateio/session-v4-spot-20210422.jsonl",
     listings=LISTINGS,
     connect=GateFeed,
     instruments=instruments,
