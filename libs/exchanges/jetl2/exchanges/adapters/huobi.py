@@ -4,11 +4,10 @@ Books are at /feed: their snapshot is requested on the same connection, and one 
 the first delta is too old and asked for again. All else is at /ws. That levels which leave the
 window of 400 are removed by the exchange is UNSURE: we cut. The whole books of `depth.step0`, which
 other recorders keep, replace the book. Sizes that market orders left behind carry a binary float's
-noise, up to 17 digits: in books they are rounded to what the finest amounts need. The coins' and linear contracts (api.hbdm.com) count in
-contracts and number their books otherwise: they are other exchanges, and not here.
+noise, up to 17 digits: in books they are rounded to what the finest amounts need. Contracts are
+other exchanges, see `contract_topics`.
 """
 
-import zlib
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any
@@ -28,11 +27,11 @@ from jetl2.exchanges.exchange import (
     Keepalive,
     Limits,
     Parsed,
-    decode_json,
     dumps,
 )
+from jetl2.exchanges.market_topics import decode, plain, told, trade
 from jetl2.orderbook import sequence
-from jetl2.schemas.records import BUY, SELL, BookDelta
+from jetl2.schemas.records import BookDelta
 
 DEPTH = 400
 CHANNELS = {"book_delta": f"mbp.{DEPTH}", "trade": "trade.detail", "book_ticker": "bbo"}
@@ -40,10 +39,6 @@ WHOLE = "depth.step0"
 # Channels that may be recorded beside ours and become no record; a beginning stands for its family
 IGNORED = ("mbp.refresh.", "depth.", "kline.", "detail", "ticker", "etp")
 HOST = "wss://api.huobi.pro"
-GZIP = b"\x1f\x8b"
-# No frame is larger, unless somebody means harm
-MOST_BYTES = 64 * 1024 * 1024
-SIDES = {"buy": BUY, "sell": SELL}
 # A book's sizes share one exponent, and whole ones are up to some billions
 FINEST = Decimal("1E-8")
 
@@ -74,26 +69,6 @@ def _topic(symbol: str, channel: str) -> str:
     return f"market.{symbol}.{channel}"
 
 
-def decode(payload: bytes) -> Frame:
-    """Return the frame; recordings may have it without its compression."""
-    return decode_json(_plain(payload))
-
-
-def _plain(payload: bytes) -> bytes:
-    if not payload.startswith(GZIP):
-        return payload
-    unzip = zlib.decompressobj(wbits=31)
-    try:
-        plain = unzip.decompress(payload, MOST_BYTES)
-    except zlib.error as error:
-        message = f"no gzip data: {error}"
-        raise UnexpectedFrame(message) from None
-    if not unzip.eof:
-        message = f"expected gzip data to its end, found {len(plain)} bytes and no end"
-        raise UnexpectedFrame(message)
-    return plain
-
-
 class _Head(msgspec.Struct):
     ch: str = ""
     rep: str = ""
@@ -109,7 +84,7 @@ _decode_head = msgspec.json.Decoder(_Head).decode
 def classify(payload: bytes) -> Sequence[Address]:
     """Return the address that the topic names."""
     try:
-        head = _decode_head(_plain(payload))
+        head = _decode_head(plain(payload))
     except msgspec.MsgspecError as error:
         message = f"no JSON object of the market protocol: {error}"
         raise UnexpectedFrame(message) from None
@@ -117,10 +92,10 @@ def classify(payload: bytes) -> Sequence[Address]:
         return (Address("", PING),)
     if head.rep:
         # a channel of its own: an answer does not tell whether deltas come
-        return (Address(_told(head.rep)[0], "rep"),)
+        return (Address(told(head.rep)[0], "rep"),)
     topic = head.ch or head.subbed or head.unsubbed
     if topic:
-        return (Address(*_told(topic)),)
+        return (Address(*told(topic)),)
     return (Address("", head.status or "ack"),)
 
 
@@ -132,11 +107,11 @@ def answer(payload: bytes) -> str:
 def parse(frame: Frame) -> Iterable[Parsed]:
     """Return the records of a topic's message, or the depth of an acknowledged book."""
     if "subbed" in frame:
-        symbol, channel = _told(frame["subbed"])
+        symbol, channel = told(frame["subbed"])
         kind, _, depth = channel.partition(".")
         return (Book(symbol=symbol, depth=int(depth)),) if _is_book(kind, depth) else ()
     if "rep" in frame:
-        symbol, channel = _told(frame["rep"])
+        symbol, channel = told(frame["rep"])
         # null while the exchange has none yet
         if not _is_book(*channel.split(".")[:2]) or frame.get("data") is None:
             return ()
@@ -146,28 +121,19 @@ def parse(frame: Frame) -> Iterable[Parsed]:
             message = f"expected a topic, found the fields {sorted(frame)}"
             raise UnexpectedFrame(message)
         return ()
-    symbol, channel = _told(frame["ch"])
+    symbol, channel = told(frame["ch"])
     if _is_book(*channel.split(".")[:2]) or channel == WHOLE:
         # with `update` only what changed, as sent until 2019
         whole = channel == WHOLE and not frame.get("update")
         return (_book(frame, frame["tick"], symbol, is_snapshot=whole),)
     if channel == CHANNELS["trade"]:
-        return [_trade(item, symbol) for item in frame["tick"]["data"]]
+        return [trade(item, symbol) for item in frame["tick"]["data"]]
     if channel == CHANNELS["book_ticker"]:
         return (_ticker(frame["tick"], symbol),)
     if channel.startswith(IGNORED):
         return ()
     message = f"expected a topic of the spot market, found {frame['ch']!r}"
     raise UnexpectedFrame(message)
-
-
-def _told(topic: str) -> tuple[str, str]:
-    market, _, rest = topic.partition(".")
-    symbol, _, channel = rest.partition(".")
-    if market != "market" or not symbol or not channel:
-        message = f"expected a topic market.<symbol>.<channel>, found {topic!r:.100}"
-        raise UnexpectedFrame(message)
-    return symbol, channel
 
 
 def _is_book(kind: str, depth: str = "") -> bool:
@@ -194,18 +160,6 @@ def _size(number: int | str) -> str:
         value = Decimal(text)
         return f"{value.quantize(FINEST) if value % FINEST else value:f}"
     return text
-
-
-def _trade(item: dict[str, Any], symbol: str) -> Parsed:
-    return wire.trade(
-        str(item["price"]),
-        str(item["amount"]),
-        symbol=symbol,
-        exchange_ts=wire.ns_from_epoch(item["ts"]),
-        # `id` is made of the order's, and the same for each trade of one order
-        trade_id=str(item.get("tradeId") or item["id"]),
-        aggressor=SIDES[item["direction"]],
-    )
 
 
 def _ticker(tick: dict[str, Any], symbol: str) -> Parsed:
