@@ -123,6 +123,12 @@ def test_what_is_about_the_connection_is_no_record(frame: Any, address: Address)
     assert told(frame) == []
 
 
+def test_a_snapshot_does_not_speak_for_the_deltas() -> None:
+    for what, channel in (("depth", "depth"), ("depth-snapshot", "depth-snapshot")):
+        frame = json.dumps({"m": what, "symbol": "ABC/USDT"}).encode()
+        assert ASCENDEX.classify(frame) == (Address("ABC/USDT", channel),)
+
+
 def test_a_ping_is_answered() -> None:
     assert ASCENDEX.keepalive.answer
     assert ASCENDEX.keepalive.answer(b'{"m":"ping","hp":2}') == '{"op":"pong"}'

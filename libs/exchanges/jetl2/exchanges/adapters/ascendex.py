@@ -107,17 +107,18 @@ _decode_head = msgspec.json.Decoder(_Head).decode
 
 
 def classify(payload: bytes) -> Sequence[Address]:
-    """Return the symbol that a push names; snapshots go by the channel of their deltas."""
+    """Return the symbol that a push or an acknowledgement names."""
     try:
         head = _decode_head(payload)
     except msgspec.MsgspecError as error:
         message = f"no JSON object of the public channels: {error}"
         raise UnexpectedFrame(message) from None
-    if head.m in DELTAS or head.m in SNAPSHOTS:
+    if head.m in DELTAS:
         return (Address(head.symbol, CHANNELS["book_delta"]),)
     if head.m == CHANNELS["derivative_ticker"]:
         return [Address(contract.s, head.m) for contract in head.con] or (Address("", head.m),)
-    if head.m in (CHANNELS["trade"], CHANNELS["book_ticker"]):
+    # a snapshot has a channel of its own: an answer does not tell whether deltas come
+    if head.m in (CHANNELS["trade"], CHANNELS["book_ticker"], *SNAPSHOTS):
         return (Address(head.symbol, head.m),)
     if head.m == PING:
         return (Address("", PING),)
