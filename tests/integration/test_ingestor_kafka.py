@@ -157,7 +157,7 @@ def test_every_frame_of_every_exchange_arrives_and_gives_the_true_books(
             kinds = Counter(e.kind for e in events if e.symbol == simulator.symbols[0])
             assert kinds[CONNECTED] == kinds[DISCONNECTED] >= 1
             assert [e for e in events if e.kind == SUBSCRIBED]
-            assert bool(kinds[SNAPSHOT]) == (adapters.get(name).snapshot is not None)
+            assert bool(kinds[SNAPSHOT]) == (adapters.get(name).rule.snapshot == "rest")
             assert not kinds[LOST]
     assert 'jetl2_ingestor_frames_total{exchange="kraken"}' in metrics
     assert logged(log, "drained")
