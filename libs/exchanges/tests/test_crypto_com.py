@@ -112,6 +112,7 @@ def test_a_snapshot_says_how_deep_the_book_is(exchange: Exchange) -> None:
         ({"id": 1, "method": "subscribe", "code": 0}, "subscribe"),
         ({"id": 1, "method": "subscribe", "code": 40003, "message": "Invalid"}, "error"),
         ({"id": -1, "code": 42901}, "error"),
+        ({"id": None, "code": 40001, "message": "Bad request"}, "error"),
     ],
 )
 def test_acks_and_errors(exchange: Exchange, frame: dict[str, Any], channel: str) -> None:

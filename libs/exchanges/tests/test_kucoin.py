@@ -65,6 +65,8 @@ def test_the_ticker_of_all_symbols_names_each_in_its_subject() -> None:
 
 
 def test_an_error_is_addressed_as_one() -> None:
+    refused = b'{"id":"1","type":"error","code":404,"topic":"/market/level2:ABC-USDT"}'
+    assert KUCOIN.classify(refused) == (Address("", "error"),)
     assert KUCOIN.classify(b'{"id":"1","type":"error","code":509,"data":"x"}') == (
         Address("", "error"),
     )

@@ -41,6 +41,7 @@ def test_a_time_is_read_by_its_size(time: int) -> None:
 def test_a_refused_request_is_an_error() -> None:
     assert PRO.classify(b'{"id":"1","result":true}') == (Address("", "ack"),)
     assert PRO.classify(b'{"id":"1","result":false,"message":"no"}') == (Address("", "error"),)
+    assert PRO.classify(b'{"type":"error","result":null}') == (Address("", "error"),)
     assert PRO.classify(b'{"id":"1","type":"pong","ts":7}') == (Address("", "pong"),)
 
 

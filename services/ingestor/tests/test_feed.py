@@ -253,6 +253,16 @@ async def test_requests_stay_under_the_exchange_s_rate() -> None:
     assert times[-1] - times[0] >= (len(times) - 1) / 50 * 0.8
 
 
+async def test_the_first_request_waits_as_long_as_the_exchange_wants() -> None:
+    sink = MemorySink()
+    exchange = replace(TOY, limits=replace(TOY.limits, wait_s=0.3))
+    async with serving(say()) as server, feeding(exchange, server, sink, ["A"]):
+        await sink.until(lambda: bool(sink.of(SUBSCRIBED)))
+
+    (opened,), (asked, *_) = sink.of(CONNECTED)[:1], sink.of(SUBSCRIBED)
+    assert asked.local_ts - opened.local_ts >= 0.3 * 10**9
+
+
 async def test_an_exchange_that_is_down_is_tried_again() -> None:
     sink = MemorySink()
     async with serving(say(book("A"))) as server:

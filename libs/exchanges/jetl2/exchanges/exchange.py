@@ -183,6 +183,7 @@ class Limits:
         connects_per_minute, sends_per_second: Of one address, of one connection.
         lifetime_s: The exchange cuts after this long: renewed before, with an overlap. 0: never.
         frame_bytes: The largest frame to accept.
+        wait_s: Between connecting and the first request.
     """
 
     symbols: int = 50
@@ -190,6 +191,7 @@ class Limits:
     sends_per_second: float = 5
     lifetime_s: int = 0
     frame_bytes: int = 64 * 1024 * 1024
+    wait_s: float = 0
 
 
 Classify = Callable[[bytes], Sequence[Address]]

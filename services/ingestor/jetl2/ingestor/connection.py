@@ -268,6 +268,7 @@ class Connection:
 
     async def _write(self, socket: Socket) -> None:
         """Send requests under the exchange's rate."""
+        await asyncio.sleep(self.exchange.limits.wait_s)
         while True:
             text = timed(await self._out.get(), int(time.time()))
             await socket.send(text)

@@ -91,7 +91,7 @@ class _Result(msgspec.Struct):
 
 
 class _Head(msgspec.Struct):
-    id: int | str = -1
+    id: int | str | None = -1
     method: str = ""
     code: int = 0
     result: _Result | None = None
@@ -237,6 +237,6 @@ EXCHANGE = Exchange(
     ),
     # a heartbeat comes each 30 s; the third that is not answered ends the connection
     keepalive=Keepalive(answer=pong, stale_s=65),
-    # 400 channels on a connection, up to six a symbol
-    limits=Limits(symbols=60, connects_per_minute=30, sends_per_second=5),
+    # 400 channels on a connection, up to six a symbol; what is sent in the first second is refused
+    limits=Limits(symbols=60, connects_per_minute=30, sends_per_second=5, wait_s=1),
 )

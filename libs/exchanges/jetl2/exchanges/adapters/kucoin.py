@@ -61,7 +61,7 @@ def subscribe(symbols: Sequence[str], data_types: Sequence[str]) -> list[str]:
 
 class _Head(msgspec.Struct):
     type: str = ""
-    topic: str = ""
+    topic: str | None = ""
     subject: str = ""
 
 
@@ -75,7 +75,7 @@ def classify(payload: bytes) -> Sequence[Address]:
     except msgspec.MsgspecError as error:
         message = f"no JSON object of the classic protocol: {error}"
         raise UnexpectedFrame(message) from None
-    if not head.topic:
+    if not head.topic or head.type == "error":
         return (Address("", head.type),)
     channel, _, symbol = head.topic.partition(":")
     return (Address(head.subject if symbol == "all" else symbol, channel),)
@@ -210,5 +210,6 @@ EXCHANGE = Exchange(
     ),
     # the token's answer asks for a ping each 18 s; its pong shows that the connection lives
     keepalive=Keepalive(message=dumps({"id": "1", "type": "ping"}), interval_s=18, stale_s=40),
-    limits=Limits(symbols=33, connects_per_minute=30, sends_per_second=5),
+    # requests are to come after the welcome
+    limits=Limits(symbols=33, connects_per_minute=30, sends_per_second=5, wait_s=1),
 )

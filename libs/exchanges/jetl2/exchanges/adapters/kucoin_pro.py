@@ -1,9 +1,10 @@
 """KuCoin spot, Pro websocket of 2026: 500 levels in the channel, then deltas by ranges of numbers.
 
 The one to record today: its books are whole within 500 levels, without a key or a token. Sessions
-of the classic one have a module of their own. UNSURE: whether levels that leave the 500 are removed by the exchange, so we
-cut; whether `M` is in microseconds for some channels, so its size decides; how many topics a
-connection may have (200 to 600 are told); whether a request may come before the welcome.
+of the classic one have a module of their own. UNSURE: whether levels that leave the 500 are removed
+by the exchange, so we cut; whether `M` is in microseconds for some channels, so its size decides;
+how many topics a connection may have (200 to 600 are told); whether a request may come before the
+welcome, so that we wait a second.
 """
 
 from collections.abc import Iterable, Sequence
@@ -68,7 +69,7 @@ class _Head(msgspec.Struct):
     dp: str = ""
     d: _Data | None = None
     type: str = ""
-    result: bool | str = True
+    result: Any = True
 
 
 _decode_head = msgspec.json.Decoder(_Head).decode
@@ -192,5 +193,6 @@ EXCHANGE = Exchange(
     ),
     # the welcome asks for a ping each 18 s; its pong shows that the connection lives
     keepalive=Keepalive(message=dumps({"id": "1", "type": "ping"}), interval_s=18, stale_s=40),
-    limits=Limits(symbols=60, connects_per_minute=30, sends_per_second=10),
+    # requests are to come after the welcome
+    limits=Limits(symbols=60, connects_per_minute=30, sends_per_second=10, wait_s=1),
 )
