@@ -85,6 +85,10 @@ def test_one_feed_serves_several_data_types(exchange: Exchange) -> None:
     [
         ({"event": "info", "version": 1}, [("", "info")]),
         ({"event": "alert", "message": "Rate limit exceeded"}, [("", "error")]),
+        (
+            {"event": "subscribed_failed", "feed": "book", "product_ids": ["A"]},
+            [("", "error")],
+        ),
         ({"event": "subscribed", "feed": "heartbeat"}, [("", "subscribed")]),
         (
             {"event": "subscribed", "feed": "book", "product_ids": ["A", "B"]},
@@ -157,6 +161,27 @@ def test_a_dated_product_has_no_funding(exchange: Exchange) -> None:
     assert isinstance(derivative, DerivativeTicker)
     assert (derivative.funding_rate, derivative.funding_ts) == ("", 0)
     assert (derivative.mark_price, derivative.open_interest) == ("61", "5.0")
+
+
+@pytest.mark.parametrize(
+    "time,rates", [(1664409599999, ("0.5", "0.25")), (1664409600000, ("0.00000125", "0.0002"))]
+)
+def test_funding_is_relative_since_2022(
+    exchange: Exchange, time: int, rates: tuple[str, str]
+) -> None:
+    frame = {
+        "feed": "ticker",
+        "product_id": PRODUCT,
+        "time": time,
+        "funding_rate": 0.5,
+        "funding_rate_prediction": 0.25,
+        "relative_funding_rate": 1.25e-6,
+        "relative_funding_rate_prediction": 2e-4,
+    }
+    _, derivative = read(exchange, json.dumps(frame).encode())[1]
+
+    assert isinstance(derivative, DerivativeTicker)
+    assert (derivative.funding_rate, derivative.predicted_funding_rate) == rates
 
 
 def test_instruments_and_volumes(exchange: Exchange) -> None:

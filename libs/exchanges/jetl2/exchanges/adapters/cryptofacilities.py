@@ -2,8 +2,9 @@
 
 Sizes are contracts: of 1 USD for inverse products (PI_, FI_), of the base for linear ones (PF_).
 The official page promises rising numbers only; they were gapless wherever anybody looked, so a hole
-is taken as a loss. Funding is the absolute rate; the relative one is left out. Of forced trades only
-the type "liquidation" is known for sure. UNSURE: whether the server needs a ping within 60 s.
+is taken as a loss. Funding is the relative rate, as elsewhere; before 29 September 2022 the absolute
+one, as the field's tools have it. Of forced trades only the type "liquidation" is known for sure.
+UNSURE: whether the server needs a ping within 60 s.
 """
 
 from collections.abc import Iterable, Sequence
@@ -36,6 +37,8 @@ CHANNELS = {
     "liquidation": "trade",
 }
 SIDES = {"buy": BUY, "sell": SELL}
+# 2022-09-29; in milliseconds
+RELATIVE_FROM = 1_664_409_600_000
 REFUSALS = frozenset({"alert", "error", "subscribed_failed", "unsubscribed_failed"})
 EVENTS = frozenset({"info", "subscribed", "unsubscribed", "challenge"}) | REFUSALS
 # trade_snapshot is what was traded before we listened; ticker_lite has prices without sizes
@@ -73,6 +76,8 @@ def classify(payload: bytes) -> Sequence[Address]:
     except msgspec.MsgspecError as error:
         message = f"no JSON object of the futures protocol: {error}"
         raise UnexpectedFrame(message) from None
+    if head.event in REFUSALS:
+        return (Address("", "error"),)
     if head.product_ids and head.event in ("subscribed", "unsubscribed"):
         return tuple(Address(symbol, head.feed) for symbol in head.product_ids)
     if head.product_id:
@@ -80,8 +85,6 @@ def classify(payload: bytes) -> Sequence[Address]:
     if head.feed.startswith("book"):
         message = f"expected a product_id in the feed {head.feed}"
         raise UnexpectedFrame(message)
-    if head.event in REFUSALS:
-        return (Address("", "error"),)
     return (Address("", head.event or head.feed),)
 
 
@@ -152,11 +155,12 @@ def _tickers(frame: dict[str, Any]) -> list[MarketRecord]:
         (wire.plain(frame.get(price)), wire.plain(frame.get(size)))
         for price, size in (("bid", "bid_size"), ("ask", "ask_size"))
     ]
+    funding = "relative_funding_rate" if frame["time"] >= RELATIVE_FROM else "funding_rate"
     derivative = DerivativeTicker(
         **head,
         funding_ts=wire.ns_from_epoch(frame.get("next_funding_rate_time") or 0),
-        funding_rate=wire.plain(frame.get("funding_rate")),
-        predicted_funding_rate=wire.plain(frame.get("funding_rate_prediction")),
+        funding_rate=wire.plain(frame.get(funding)),
+        predicted_funding_rate=wire.plain(frame.get(f"{funding}_prediction")),
         open_interest=wire.plain(frame.get("openInterest")),
         last_price=wire.plain(frame.get("last")),
         index_price=wire.plain(frame.get("index")),
