@@ -125,12 +125,12 @@ def test_a_delta_on_the_wire(exchange: Exchange) -> None:
     assert (record.first_seq, record.last_seq, record.exchange_ts) == (7, 8, 5 * 10**6)
 
 
-def test_trades_without_id_are_told_apart_by_time_and_place(exchange: Exchange) -> None:
+def test_trades_without_id_are_told_apart_by_what_they_say(exchange: Exchange) -> None:
     deal = _field(1, b"9.5") + _field(2, b"1") + _field(3, 2) + _field(4, 99)
     raw = _push("aggre.deals", _field(314, _field(1, deal) + _field(1, deal)))
     found = read(exchange, raw)[1]
 
-    assert [_trade(t)[2:] for t in found] == [(SELL, 99 * 10**6, f"99-{n}") for n in (0, 1)]
+    assert [_trade(t)[2:] for t in found] == [(SELL, 99 * 10**6, f"99-2-9.5-1-{n}") for n in (0, 1)]
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,10 @@
 
 Requests and their answers are JSON, market data binary: told apart by the first byte. The messages
 below are those of the exchange that we read, by the numbers of its fields. UNSURE: whether "aggre"
-joins the trades of one order; trades of older streams have no id, and get one of time and place.
+joins the trades of one order; trades of older streams have no id, and get one of what they say.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -149,7 +150,8 @@ def classify(payload: bytes) -> Sequence[Address]:
     except msgspec.MsgspecError as error:
         text = f"no answer of the v3 streams: {error}"
         raise UnexpectedFrame(text) from None
-    refused = answer.code or "Not Subscribed" in (answer.msg or "")
+    text = answer.msg or ""
+    refused = answer.code or "Not Subscribed" in text or "Blocked" in text
     return (Address("", "error" if refused else "ack"),)
 
 
@@ -166,7 +168,7 @@ def parse(frame: Frame) -> Iterable[MarketRecord]:
     if frame.HasField("depth"):
         return (_delta(frame, frame.depth),)
     if frame.HasField("deals"):
-        return [_trade(frame, n, deal) for n, deal in enumerate(frame.deals.deals)]
+        return _trades(frame)
     if frame.HasField("bookTicker"):
         return (_ticker(frame, frame.bookTicker),)
     # quiet symbols push an empty message now and then
@@ -195,7 +197,16 @@ def _version(number: str) -> int:
     return int(number)
 
 
-def _trade(push: Any, place: int, deal: Any) -> MarketRecord:
+def _trades(push: Any) -> Iterable[MarketRecord]:
+    same: Counter[str] = Counter()
+    for deal in push.deals.deals:
+        # not its place alone: another push may have a trade of the same time there
+        made = f"{deal.time}-{deal.tradeType}-{deal.price}-{deal.quantity}"
+        yield _trade(push, deal, deal.tradeId or f"{made}-{same[made]}")
+        same[made] += 1
+
+
+def _trade(push: Any, deal: Any, trade_id: str) -> MarketRecord:
     if deal.tradeType not in AGGRESSORS:
         text = f"expected the tradeType 1 or 2, found {deal.tradeType}"
         raise UnexpectedFrame(text)
@@ -204,7 +215,7 @@ def _trade(push: Any, place: int, deal: Any) -> MarketRecord:
         deal.quantity,
         symbol=push.symbol,
         exchange_ts=wire.ns_from_epoch(deal.time),
-        trade_id=deal.tradeId or f"{deal.time}-{place}",
+        trade_id=trade_id,
         aggressor=AGGRESSORS[deal.tradeType],
     )
 
