@@ -54,6 +54,12 @@ def test_a_heartbeat_may_come_before_the_acknowledgement() -> None:
     assert BITFINEX.new_classifier()(b'[7,"hb",5]') == (CONNECTION,)
 
 
+def test_flags_that_are_refused_are_an_error() -> None:
+    classify = BITFINEX.new_classifier()
+    assert classify(b'{"event":"conf","status":"OK","flags":229376}') == EVENT
+    assert classify(b'{"event":"conf","status":"FAILED"}') == (Address("", "error"),)
+
+
 def test_what_was_unsubscribed_is_of_no_symbol_while_it_still_comes() -> None:
     classify = BITFINEX.new_classifier()
     classify(ack(7, "book", symbol="tABCUSD", prec="P0"))

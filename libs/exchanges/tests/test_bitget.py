@@ -213,6 +213,8 @@ def test_errors_are_of_the_connection(exchange: Exchange) -> None:
     raw = b'{"event":"error","arg":{"instType":"spot","topic":"x"},"code":30001,"msg":"no"}'
 
     assert list(exchange.classify(raw)) == [Address("", "error")]
+    several = b'{"event":"error","arg":[{"instType":"spot","topic":"x"}],"code":30002,"msg":"no"}'
+    assert list(exchange.classify(several)) == [Address("", "error")]
     assert read(exchange, raw)[1] == []
 
 

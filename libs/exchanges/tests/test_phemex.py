@@ -153,6 +153,7 @@ def test_trades_have_an_id_of_time_and_place(exchange: Exchange) -> None:
     [
         ({"error": None, "id": 0, "result": "pong"}, [("", "ack")]),
         ({"error": {"code": 6015, "message": "too many"}, "id": 1}, [("", "error")]),
+        ({"event": "error", "code": 30002}, [("", "error")]),
         ({"market24h_p": {"symbol": "A"}, "timestamp": TS}, [("A", "market24h")]),
         (
             {"data": [["A"], ["B"]], "method": "perp_market24h_pack_p.update", "type": "snapshot"},

@@ -82,6 +82,7 @@ class _Event(msgspec.Struct):
     symbol: str = ""
     key: str = ""
     prec: str = "P0"
+    status: str = ""
 
 
 _decode_event = msgspec.json.Decoder(_Event).decode
@@ -103,7 +104,9 @@ def classifier() -> Classify:
             channels[event.chanId] = _address(event)
         elif event.event == "unsubscribed":
             channels[event.chanId] = CONNECTION
-        return (Address("", ERROR if event.event == "error" else EVENT),)
+        # without the flags nothing would show a loss
+        refused = event.event == "error" or event.status == "FAILED"
+        return (Address("", ERROR if refused else EVENT),)
 
     return classify
 

@@ -95,7 +95,8 @@ class _Item(msgspec.Struct):
 
 class _Head(msgspec.Struct):
     event: str = ""
-    arg: _Arg | None = None
+    # an error may hold the arguments of a request
+    arg: _Arg | list[Any] | None = None
 
 
 class _Forced(msgspec.Struct):
@@ -117,9 +118,9 @@ def classify(payload: bytes) -> Sequence[Address]:
         return (Address("", PONG),)
     try:
         head = _decode_head(payload)
-        if head.event == "error" or head.arg is None:
-            return (Address("", head.event),)
         arg = head.arg
+        if head.event == "error" or not isinstance(arg, _Arg):
+            return (Address("", head.event),)
         channel, name = arg.topic or arg.channel, arg.symbol or arg.instId
         if channel == "liquidation" and not head.event:
             names = dict.fromkeys(item.symbol for item in _decode_forced(payload).data)

@@ -89,6 +89,7 @@ class _Head(msgspec.Struct):
     symbol: str = ""
     type: str = ""
     method: str = ""
+    event: str = ""
     error: Any = None
     trades: msgspec.Raw = msgspec.Raw()
     trades_p: msgspec.Raw = msgspec.Raw()
@@ -117,7 +118,8 @@ def classify(payload: bytes) -> Sequence[Address]:
     if head.type:
         message = f"expected a symbol beside the type {head.type!r}"
         raise UnexpectedFrame(message)
-    return (Address("", "error" if head.error else head.method or "ack"),)
+    failed = head.error or head.event == "error"
+    return (Address("", "error" if failed else head.method or "ack"),)
 
 
 def parse(frame: Frame) -> Iterable[Parsed]:
