@@ -242,3 +242,20 @@ def test_a_quiet_connection_is_kept_by_a_question_that_is_answered(exchange: Any
     answer = b'{"result":["a@depth@100ms"],"id":0}'
     assert exchange.classify(answer) == (Address("", "ack"),)
     assert read(exchange, answer)[1] == []
+
+
+@BOTH
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"error": {"code": 2, "msg": "Invalid request"}},
+        {"error": {"code": 2, "msg": "Invalid request"}, "id": None},
+        {"code": -1121, "msg": "Invalid symbol."},
+        {"code": "200", "msg": "success"},
+    ],
+)
+def test_a_refusal_is_an_error_and_yields_nothing(exchange: Any, answer: dict[str, Any]) -> None:
+    raw = json.dumps(answer).encode()
+
+    assert exchange.classify(raw) == (Address("", "error"),)
+    assert read(exchange, raw)[1] == []

@@ -213,6 +213,7 @@ def test_a_ticker_tells_what_changed_and_spots_tells_nothing() -> None:
         ({"op": "pong"}, Address("", "pong")),
         ({"success": True, "op": "subscribe"}, Address("", "subscribe")),
         ({"success": False, "op": "subscribe"}, Address("", "error")),
+        ({"op": "subscribe", "retCode": 10404}, Address("", "error")),
         ({}, Address("", "ack")),
     ],
 )

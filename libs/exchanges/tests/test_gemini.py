@@ -99,6 +99,7 @@ def test_all_streams_are_asked_for_at_once_and_books_again_alone() -> None:
         ({"s": "ab", "u": 1}, Address("ab", "bookTicker")),
         ({"id": 1, "status": 200}, Address("", "answer")),
         ({"id": 1, "status": 400, "error": {"code": -1013}}, Address("", "error")),
+        ({"result": "error", "reason": "InvalidJson"}, Address("", "error")),
         ({"type": "heartbeat"}, Address("", "heartbeat")),
         ({"type": "l2_updates", "symbol": "AB"}, Address("AB", "l2_updates")),
     ],

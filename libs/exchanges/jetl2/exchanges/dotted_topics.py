@@ -106,7 +106,7 @@ class _Head(msgspec.Struct):
     topic: str = ""
     op: str = ""
     success: bool = True
-    ret_msg: str = ""
+    retCode: int = 0  # noqa: N815 - as sent
 
 
 _decode_head = msgspec.json.Decoder(_Head).decode
@@ -121,7 +121,7 @@ def classify(payload: bytes) -> Sequence[Address]:
         message = f"no JSON object of a topic: {error}"
         raise UnexpectedFrame(message) from None
     if not head.topic:
-        return (Address("", "error" if not head.success else head.op or "ack"),)
+        return (Address("", "error" if head.retCode or not head.success else head.op or "ack"),)
     channel, _, symbol = head.topic.rpartition(".")
     return (Address(symbol if channel.partition(".")[0] in _OURS else "", channel),)
 

@@ -34,6 +34,10 @@ DERIVATIVES = {
     "liquidation": "forceOrder",
 }
 
+# Allowed are five messages a second to spot and ten to derivatives: pings of ours and answers to
+# theirs count too, and may come with the list
+SPOT_SENDS, DERIVATIVES_SENDS = 2, 6
+
 # The servers' own pings are no frames, and quiet symbols send nothing: the list is always answered
 KEEPALIVE = Keepalive(
     message=dumps({"method": "LIST_SUBSCRIPTIONS", "id": 0}), interval_s=20, stale_s=60
@@ -100,7 +104,7 @@ class _Data(msgspec.Struct):
 class _Head(_Data):
     stream: str = ""
     data: _Data | list[msgspec.Raw] | None = None
-    code: int | None = None
+    code: Any = None
     error: Any = None
 
 
@@ -149,7 +153,7 @@ def parser(readers: Mapping[str, Reader], what: str) -> Callable[[Frame], Iterab
             return () if event == "depthUpdate" and _other_book(stream) else readers[event](data)
         if event in IGNORED or (stream and "lastUpdateId" in data):
             return ()
-        if event is None and ("id" in data or "code" in data):
+        if event is None and not data.keys().isdisjoint(("id", "code", "error")):
             return ()
         message = f"expected an event of a {what} stream, found {event!r} in stream {stream!r}"
         raise UnexpectedFrame(message)

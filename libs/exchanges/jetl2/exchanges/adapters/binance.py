@@ -27,7 +27,7 @@ EXCHANGE = Exchange(
     classify=named_streams.classify,
     parse=named_streams.spot,
     rule=sequence.REST_RANGE,
-    snapshot=named_streams_rest.snapshot(f"{REST}depth", weight=50, weight_per_minute=6000),
+    snapshot=named_streams_rest.snapshot(f"{REST}depth", weight=50, weight_per_minute=5000),
     instruments=Instruments(
         url=f"{REST}exchangeInfo",
         parse=named_streams_rest.parse_instruments,
@@ -35,6 +35,11 @@ EXCHANGE = Exchange(
         volumes=named_streams_rest.parse_volumes,
     ),
     keepalive=named_streams.KEEPALIVE,
-    limits=Limits(symbols=200, connects_per_minute=30, sends_per_second=4, lifetime_s=23 * 3600),
+    limits=Limits(
+        symbols=200,
+        connects_per_minute=30,
+        sends_per_second=named_streams.SPOT_SENDS,
+        lifetime_s=23 * 3600,
+    ),
     fix=FIX,
 )

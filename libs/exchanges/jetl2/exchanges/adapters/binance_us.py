@@ -28,5 +28,10 @@ EXCHANGE = Exchange(
         volumes=named_streams_rest.parse_volumes,
     ),
     keepalive=named_streams.KEEPALIVE,
-    limits=Limits(symbols=200, connects_per_minute=30, sends_per_second=4, lifetime_s=23 * 3600),
+    limits=Limits(
+        symbols=200,
+        connects_per_minute=30,
+        sends_per_second=named_streams.SPOT_SENDS,
+        lifetime_s=23 * 3600,
+    ),
 )

@@ -1,6 +1,7 @@
 """Bybit derivatives, v5: linear and inverse contracts, a websocket each; the book in its topic.
 
-The best prices are a book of one level, which is sent whole. Options have another protocol.
+The best prices are a book of one level, which is sent whole. Sizes of
+inverse contracts are dollars. Options have another protocol.
 """
 
 import re

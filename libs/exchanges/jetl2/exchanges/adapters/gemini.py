@@ -3,7 +3,8 @@
 Measured, not documented: a book carries one number twice (U = u), a delta begins at the number that
 the one before ended with. Numbers are those of all symbols together and jump. The older v2 feed,
 archived but still served, numbers nothing; its frames are read, presence decides. Funding, index and
-open interest are told by REST only.
+open interest are told by REST only. UNSURE: how many streams a connection may have, and how long it
+may last.
 """
 
 from collections.abc import Iterable, Sequence
@@ -52,6 +53,7 @@ class _Head(msgspec.Struct):
     t: Any = None
     u: Any = None
     status: Any = 200
+    result: Any = None
     type: str = ""
     symbol: str = ""
 
@@ -74,7 +76,7 @@ def classify(payload: bytes) -> Sequence[Address]:
         return (Address(head.s, CHANNELS["trade"]),)
     if head.s and head.u is not None:
         return (Address(head.s, CHANNELS["book_ticker"]),)
-    return (Address("", "answer" if head.status == OK else "error"),)
+    return (Address("", "answer" if head.status == OK and head.result != "error" else "error"),)
 
 
 def parse(frame: Frame) -> Iterable[MarketRecord]:

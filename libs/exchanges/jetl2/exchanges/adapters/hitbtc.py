@@ -1,7 +1,7 @@
 """HitBTC, WebSocket API 3, spot and perpetuals: snapshot in the stream, a counter for each symbol.
 
 Its clones speak the same on hosts of their own. That a book's number grows by one was measured, no
-document says so.
+document says so. UNSURE: names of fields in the list of instruments and in what is told of perpetuals.
 """
 
 from collections.abc import Iterable, Sequence
@@ -190,7 +190,8 @@ EXCHANGE = Exchange(
         volumes_url="https://api.hitbtc.com/api/3/public/ticker",
         volumes=parse_volumes,
     ),
-    # the server's protocol pings come each 30 s, but are no frames
-    keepalive=Keepalive(stale_s=60),
+    # there is nothing to ask that is answered, and thin books may rest for minutes; protocol pings, its
+    # own each 30 s and ours, end a dead connection
+    keepalive=Keepalive(stale_s=300),
     limits=Limits(symbols=50, connects_per_minute=60, sends_per_second=5),
 )

@@ -2,8 +2,9 @@
 
 Since 2026 the same channel has a second kind of books, asked for with `fast`: more often, but five
 levels only. They are no part of the books here. A trade's id is a hash of its two orders and may
-repeat; the first message of a subscription brings trades from before it. Spot pairs (`@107`) can be
-subscribed as well; they are listed elsewhere. Liquidations are told to their owners only.
+repeat; the first message of a subscription brings trades from before it. Spot pairs (`@107`) and
+perpetuals of other builders (`dex:COIN`) can be subscribed as well; they are listed elsewhere.
+Liquidations are told to their owners only.
 """
 
 from collections.abc import Iterable, Sequence

@@ -7,7 +7,7 @@ That the snapshot in the stream will end was announced for August 2026; in Septe
 Nothing could take its place: what REST tells of a book has no number. Should it end, books stay
 unknown and are asked for again; none is begun from deltas.
 
-Sizes of derivatives are contracts. Liquidations and index prices come for whole families: those of
+Sizes of derivatives are contracts. Options can be subscribed; only their families list them. Liquidations and index prices come for whole families: those of
 the instruments subscribed on the connection are taken.
 """
 
@@ -356,5 +356,5 @@ EXCHANGE = Exchange(
     ),
     # without any traffic for 30 s the server hangs up
     keepalive=Keepalive(message="ping", interval_s=20, stale_s=40),
-    limits=Limits(symbols=30, connects_per_minute=60, sends_per_second=2),
+    limits=Limits(symbols=25, connects_per_minute=60, sends_per_second=2),
 )

@@ -1,7 +1,9 @@
 """Poloniex, spot and perpetuals, 20 levels a side: each delta names the one before it.
 
 Both markets have the same channels, on websockets of their own and under other field names. Open
-interest and liquidations of perpetuals are left out: no frame of theirs is shown anywhere.
+interest and liquidations of perpetuals are left out: no frame of theirs is shown anywhere. Sizes of
+perpetuals are contracts. UNSURE: names of fields in their trades and in the list of them, and whether
+the rate beside the next one is paid already or about to be.
 """
 
 from collections.abc import Iterable, Sequence

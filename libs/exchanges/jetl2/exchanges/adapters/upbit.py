@@ -1,7 +1,8 @@
 """Upbit: whole books of up to 30 levels a side, nothing numbered, no best prices apart.
 
 Symbols are codes, quote first (KRW-BTC). Frames come in the default format; those of the short one,
-which others record, say the same under other names: presence decides.
+which others record, say the same under other names: presence decides. UNSURE: that the server answers
+a text PING while it has data to send; and how often its REST may be asked.
 """
 
 from collections.abc import Iterable, Sequence
