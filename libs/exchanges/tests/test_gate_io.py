@@ -8,7 +8,8 @@ import pytest
 from jetl2.exchanges import adapters
 from jetl2.exchanges.errors import UnexpectedFrame
 from jetl2.exchanges.exchange import Address, Exchange, read, timed
-from jetl2.schemas.records import BUY, SELL, DerivativeTicker, Liquidation
+from jetl2.exchanges.session import Session
+from jetl2.schemas.records import BUY, SELL, DerivativeTicker, Liquidation, RawEvent
 from tests import collected
 
 SPOT, FUTURES = adapters.get("gate-io"), adapters.get("gate-io-futures")
@@ -31,6 +32,39 @@ def test_a_stream_of_a_book_names_its_symbol() -> None:
     assert (record.symbol, record.first_seq, record.last_seq) == ("ABC_USDT", 8, 9)
     assert not record.is_snapshot
     assert not record.bid_prices
+
+
+def test_a_whole_book_may_come_again_and_the_deltas_go_on_from_it() -> None:
+    book = {"t": 1767225600000, "s": "ob.ABC_USDT.400", "full": True, "b": [["4", "1"]], "a": []}
+    sent = (
+        book | {"u": 10},
+        {"t": 1, "s": "ob.ABC_USDT.400", "U": 11, "u": 12, "a": [["5", "1"]]},
+        book | {"u": 20},
+        # asked for by another connection, behind
+        book | {"u": 15},
+        {"t": 1, "s": "ob.ABC_USDT.400", "U": 21, "u": 22, "b": [["4", "3"]]},
+    )
+    session = Session(SPOT)
+    found: list[Any] = []
+    for n, result in enumerate(sent):
+        raw = RawEvent(
+            exchange=SPOT.name,
+            symbol="ABC_USDT",
+            channel="spot.obu",
+            local_ts=n,
+            connection_id="c",
+            counter=n,
+            payload=push("spot.obu", result),
+        )
+        found += session.feed(raw)
+
+    assert [(r.is_snapshot, r.last_seq) for r in found] == [
+        (True, 10),
+        (False, 12),
+        (True, 20),
+        (False, 22),
+    ]
+    assert session.book("ABC_USDT").top(5) == ([(4, 3)], [])
 
 
 def test_levels_of_futures_may_be_objects() -> None:

@@ -89,7 +89,7 @@ class Life:
             self._take_whole(message, fields)
         elif fields.is_snapshot:
             if rule.snapshot == "request" and fields.last_seq:
-                self.join(fields)
+                (self._replace if self._ahead(fields) else self.join)(fields)
             elif elsewhere and state.status == SYNCED:
                 self._stand_by(message)
             elif rule.follows and not fields.last_seq:
@@ -104,6 +104,15 @@ class Life:
             self._buffer(fields)
         else:
             self._wait_or_drop()
+
+    def _ahead(self, snapshot: BookDelta) -> bool:
+        """Whether a snapshot that nobody asked for is ahead of the book: the deltas go on from it.
+
+        Links may lead past it, of another connection: its number need not be one that comes.
+        """
+        state = self._state
+        newer = state.status == SYNCED and snapshot.last_seq > state.live.numbering.last
+        return newer and self._rule.follow in ("plus1", "range")
 
     def join(self, record: BookDelta) -> None:
         """Take a snapshot that was asked for: with the buffered deltas that are newer it is the book."""
