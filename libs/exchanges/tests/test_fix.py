@@ -108,34 +108,10 @@ def of(outputs: list[Output], kind: type) -> list[Any]:
 
 # RFC 8032, section 7.1
 @pytest.mark.parametrize(
-    "seed, message, signature",
-    [
-        (
-            "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60",
-            "",
-            "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e065224901555fb8821590a33bacc61e39701cf9b46bd25bf5f0595bbe24655141438e7a100b",
-        ),
-        (
-            "4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb",
-            "72",
-            "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00",
-        ),
-        (
-            "c5aa8df43f9f837bedb7442f31dcb7b166d38535076f094b85ce3a2e0b4458f7",
-            "af82",
-            "6291d657deec24024827e69c3abe01a30ce548a284743a445e3680d7db5ac3ac18ff9b538d16f290ae67f760984dc6594a7c15e9716ed28dc027beceea1ec40a",
-        ),
-    ],
-)
-def test_signatures_are_those_of_the_standard(seed: str, message: str, signature: str) -> None:
-    assert signing.sign(bytes.fromhex(seed), bytes.fromhex(message)).hex() == signature
-
-
-@pytest.mark.parametrize(
     "key", ["", "no key", EXAMPLE_KEY[:60], EXAMPLE_KEY.replace("MC4C", "MC4D")]
 )
 def test_a_wrong_key_is_refused_without_showing_it(key: str) -> None:
-    with pytest.raises(ValueError, match=r"Ed25519|base64|padding") as caught:
+    with pytest.raises(ValueError, match="expected a private Ed25519 key") as caught:
         signing.ed25519(key, b"")
 
     assert "IIJEYW" not in str(caught.value)
