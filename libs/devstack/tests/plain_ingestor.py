@@ -41,6 +41,7 @@ class Line:
     # The channel of what is said of it: where it brings no books, they go on without it
     about: str
     frames: int = 0
+    ended: bool = False
     begun: set[str] = field(default_factory=set)
 
 
@@ -145,6 +146,7 @@ class PlainIngestor:
         finally:
             for part in parts:
                 part.cancel()
+            line.ended = True
             # That we leave is no gap: the books stay to be looked at
             for symbol in symbols if not self._left else ():
                 self._feed(line, Address(symbol, about), records.DISCONNECTED, b"cut")
@@ -183,7 +185,8 @@ class PlainIngestor:
         while answer.status_code != HTTPStatus.OK:
             await asyncio.sleep(float(answer.headers["Retry-After"]))
             answer = await self._rest.get(url)
-        self._feed(line, Address(symbol, ""), records.SNAPSHOT, answer.content)
+        if not line.ended:
+            self._feed(line, Address(symbol, ""), records.SNAPSHOT, answer.content)
 
     async def _ping(self, socket: ClientConnection) -> None:
         alive = self.exchange.keepalive
@@ -212,6 +215,8 @@ class PlainIngestor:
         """Do what the merge engine asks for, as the exchange's declaration says."""
         await asyncio.sleep(0)  # not while a frame is taken
         line, symbol = self._book_lines[request.symbol], request.symbol
+        if line.ended:
+            return  # the next one begins the book anew
         try:
             if request.reason == "connection_sequence" and self.exchange.connection_seq:
                 await line.socket.close()

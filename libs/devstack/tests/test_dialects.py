@@ -6,18 +6,20 @@ A new dialect is judged by its presence; nothing here names one.
 import asyncio
 import time
 from decimal import Decimal
+from pathlib import Path
 
 import httpx
 import pytest
 
-from jetl2.devstack import dialects, faults
+from jetl2.devstack import dialects, faults, verify
 from jetl2.devstack.faults import Faults
 from jetl2.devstack.market import Levels
 from jetl2.devstack.simulator import Simulator, simulating
 from jetl2.exchanges import adapters
 from jetl2.exchanges.exchange import decode_json
+from jetl2.formats.files import write_files
 from jetl2.orderbook.book import Book
-from jetl2.schemas.records import BookTicker, DeadLetter, Gap, Trade
+from jetl2.schemas.records import BookTicker, DeadLetter, Gap, Resync, Trade
 from tests.plain_ingestor import PlainIngestor, tail
 
 NAMES = sorted(dialects.load())
@@ -40,7 +42,9 @@ Side = list[tuple[Decimal, Decimal]]
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_well_behaved_exchange_gives_the_true_books_without_a_gap(name: str) -> None:
+def test_a_well_behaved_exchange_gives_the_true_books_without_a_gap(
+    name: str, tmp_path: Path
+) -> None:
     simulator = Simulator(dialects.load()[name], seed=3, events=EVENTS, events_per_second=RATE)
 
     client = asyncio.run(_follow(simulator))
@@ -55,10 +59,13 @@ def test_a_well_behaved_exchange_gives_the_true_books_without_a_gap(name: str) -
         assert len(trades) == len({t.trade_id for t in trades}) == market.trade_id
     if "book_ticker" in client.exchange.channels:
         assert {t.symbol for t in client.of(BookTicker)} == set(simulator.symbols)
+    for symbol in simulator.symbols:
+        verdict = _exported(client, simulator, symbol, tmp_path)
+        assert (verdict.instants > 0, verdict.missed) == (True, 0)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_misbehaviour_is_noticed_and_the_books_end_true(name: str) -> None:
+def test_misbehaviour_is_noticed_and_the_books_end_true(name: str, tmp_path: Path) -> None:
     misbehaviour = Faults(7, schedule={20 + 35 * n: kind for n, kind in enumerate(MISBEHAVIOUR)})
     simulator = Simulator(
         dialects.load()[name],
@@ -76,6 +83,8 @@ def test_misbehaviour_is_noticed_and_the_books_end_true(name: str) -> None:
     assert done >= {faults.DUPLICATE, faults.CORRUPT, faults.DISCONNECT, faults.SILENT}
     assert client.of(DeadLetter)
     assert {gap.reason for gap in client.of(Gap)} & {"disconnected", "unreadable"}
+    for symbol in simulator.symbols:
+        assert _exported(client, simulator, symbol, tmp_path).instants
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -109,6 +118,18 @@ async def _follow(simulator: Simulator) -> PlainIngestor:
                 if simulator.finished() and _books(client) == _truth(simulator):
                     break
     return client
+
+
+def _exported(
+    client: PlainIngestor, simulator: Simulator, symbol: str, folder: Path
+) -> verify.Verdict:
+    """Compare the book in the files that a downloader would get, and the book at some instants."""
+    found = [r for r in client.found if not isinstance(r, Resync | DeadLetter)]
+    records = [record for record in found if record.symbol == symbol]
+    infos = write_files(records, folder / symbol.replace("/", "-"), ["incremental_book_L2"])
+    market = simulator.markets[symbol]
+    expected = verify.simulated(market.book(), market.samples.values(), simulator.depth)
+    return verify.check(symbol, [info.path for info in infos], expected)
 
 
 def _books(client: PlainIngestor) -> dict[str, tuple[Side, Side]]:
