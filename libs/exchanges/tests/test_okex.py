@@ -40,6 +40,14 @@ def test_collected_messages_are_read_and_mean_what_others_made_of_them() -> None
     )
 
 
+def test_each_event_of_an_error_is_a_refusal() -> None:
+    for event in ({"event": "error", "code": "60018"}, {"event": "channel-conn-count-error"}):
+        raw = json.dumps({**event, "channel": "books", "connId": "c"}).encode()
+
+        assert OKEX.new_classifier()(raw) == (Address("", "error"),)
+        assert read(OKEX, raw)[1] == []
+
+
 def test_derivatives_have_channels_that_spot_has_not() -> None:
     types = ["book_delta", "derivative_ticker", "liquidation"]
     symbols = ["A-USDT", SWAP, "B-USD-SWAP", FUTURE]

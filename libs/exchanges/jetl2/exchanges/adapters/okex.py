@@ -157,7 +157,9 @@ def classifier() -> Classify:
             return (Address("", PONG),)
         try:
             head = _decode_head(payload)
-            if head.event == "error" or head.arg is None:
+            if head.event.endswith("error"):
+                return (Address("", "error"),)
+            if head.arg is None:
                 return (Address("", head.event),)
             channel, symbol = head.arg.channel, head.arg.instId
             if channel in FAMILIES:
