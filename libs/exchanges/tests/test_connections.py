@@ -51,6 +51,26 @@ def test_connections_that_are_never_ended_are_forgotten_at_last() -> None:
     assert len(feed.session._symbols[SYMBOL].connections) == session.CONNECTIONS_KEPT
 
 
+def test_numbers_that_begin_anew_are_a_gap_and_not_old_ones_for_ever() -> None:
+    feed = Binance().synced(last=1_000_000)
+    feed.now += life.OLD_NS
+    outputs = [o for n in range(life.OLD_MESSAGES) for o in feed.delta(n + 1, n + 1)]
+
+    assert kinds(outputs) == [Gap, Resync]
+    feed.rest(life.OLD_MESSAGES + 5)
+    number = life.OLD_MESSAGES + 6
+    assert BookDelta in kinds(feed.delta(number, number))
+
+
+def test_old_numbers_of_a_recorder_that_is_behind_are_none() -> None:
+    feed = Binance().synced()
+    for n in range(12, 12 + 2 * life.OLD_MESSAGES):
+        feed.now += life.OLD_NS
+        assert kinds(feed.delta(n, n, connection="c1")) == [BookDelta]
+        feed.now += 1000
+        assert feed.delta(n, n, connection="c2") == []
+
+
 def test_a_trade_seen_on_two_connections_is_written_once() -> None:
     feed = Binance()
     assert kinds(feed.trade(1, connection="c1")) == [Trade]

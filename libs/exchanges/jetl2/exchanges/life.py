@@ -37,6 +37,10 @@ BUFFERED = 10_000
 # A connection that has not told within this time what another one has is taken for dead
 SILENT_NS = 2 * SECOND_NS
 
+# Nothing but old numbers in so many messages and this time are new ones of another count
+OLD_MESSAGES = 20
+OLD_NS = 10 * SECOND_NS
+
 # A whole book that is older than the one before it was overtaken; by more, that one's time was wrong
 OVERTAKEN_NS = 60 * SECOND_NS
 
@@ -440,6 +444,10 @@ class Life:
         record = self._advance(state.live, message)
         if isinstance(record, Known):
             self._drop()
+            silent = self._raw.local_ts - state.live.applied_ts >= OLD_NS
+            if silent and state.dropped >= OLD_MESSAGES:
+                # Numbers that began anew look like old ones: the book would stand still for ever
+                self.lost("sequence", f"nothing but numbers up to {state.live.numbering.last}")
             return
         if isinstance(record, Problem):
             self.lost(record.reason, record.detail, fields)
