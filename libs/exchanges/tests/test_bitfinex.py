@@ -8,7 +8,7 @@ import pytest
 
 from jetl2.exchanges import adapters, recording, wire
 from jetl2.exchanges.errors import UnexpectedFrame, UnsupportedRecording
-from jetl2.exchanges.exchange import CONNECTION, Address, read
+from jetl2.exchanges.exchange import CONNECTION, RENEW, Address, read
 from jetl2.orderbook import checksum
 from jetl2.orderbook.book import Book
 from jetl2.schemas.records import (
@@ -52,6 +52,15 @@ def test_a_channel_is_what_its_connection_acknowledged() -> None:
 
 def test_a_heartbeat_may_come_before_the_acknowledgement() -> None:
     assert BITFINEX.new_classifier()(b'[7,"hb",5]') == (CONNECTION,)
+
+
+@pytest.mark.parametrize("code,channel", [(20051, RENEW), (20060, "event"), (20061, RENEW)])
+def test_a_restart_wants_a_new_connection(code: int, channel: str) -> None:
+    raw = json.dumps({"event": "info", "code": code, "msg": "x"}).encode()
+    (address,) = BITFINEX.new_classifier()(raw)
+
+    assert address == ("", channel)
+    assert not BITFINEX.counts([address])
 
 
 def test_flags_that_are_refused_are_an_error() -> None:

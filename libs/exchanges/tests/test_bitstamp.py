@@ -6,7 +6,7 @@ import pytest
 
 from jetl2.exchanges import adapters
 from jetl2.exchanges.errors import UnexpectedFrame
-from jetl2.exchanges.exchange import Address, read
+from jetl2.exchanges.exchange import RENEW, Address, read
 from jetl2.exchanges.life import Output
 from jetl2.exchanges.session import BUFFERING, SYNCED
 from jetl2.schemas import records
@@ -91,6 +91,9 @@ def test_a_symbol_is_what_follows_the_last_underscore() -> None:
     assert BITSTAMP.classify(frame) == (Address("abcusd-perp", "diff_order_book"),)
     assert BITSTAMP.classify(b'{"event":"bts:heartbeat"}') == (Address("", "bts:heartbeat"),)
     assert BITSTAMP.classify(b'{"event":"bts:error","channel":"a_b"}') == (Address("", "error"),)
+    leaving = b'{"event":"bts:request_reconnect","channel":"","data":""}'
+    assert BITSTAMP.classify(leaving) == (Address("", RENEW),)
+    assert read(BITSTAMP, leaving)[1] == []
     with pytest.raises(UnexpectedFrame, match="with its symbol"):
         BITSTAMP.classify(b'{"event":"trade","channel":""}')
 

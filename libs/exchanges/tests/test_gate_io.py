@@ -7,7 +7,7 @@ import pytest
 
 from jetl2.exchanges import adapters
 from jetl2.exchanges.errors import UnexpectedFrame
-from jetl2.exchanges.exchange import Address, Exchange, read, timed
+from jetl2.exchanges.exchange import RENEW, Address, Exchange, read, timed
 from jetl2.exchanges.session import Session
 from jetl2.schemas.records import BUY, SELL, DerivativeTicker, Liquidation, RawEvent
 from tests import collected
@@ -65,6 +65,16 @@ def test_a_whole_book_may_come_again_and_the_deltas_go_on_from_it() -> None:
         (False, 22),
     ]
     assert session.book("ABC_USDT").top(5) == ([(4, 3)], [])
+
+
+def test_a_shutdown_that_is_announced_wants_a_new_connection() -> None:
+    raw = push("futures.system", {"type": "upgrade", "msg": "soon"})
+
+    assert list(FUTURES.classify(raw)) == [Address("", RENEW)]
+    assert records(FUTURES, raw) == []
+    assert list(FUTURES.classify(push("futures.system", {"type": "x"}))) == [
+        Address("", "futures.system")
+    ]
 
 
 def test_levels_of_futures_may_be_objects() -> None:

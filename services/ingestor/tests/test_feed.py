@@ -209,6 +209,27 @@ async def test_a_renewal_overlaps_so_that_nothing_is_missed() -> None:
     assert numbers == set(range(min(numbers - {0}), max(numbers) + 1)) | {0}
 
 
+async def test_a_connection_whose_server_goes_away_is_renewed_before() -> None:
+    sink = MemorySink()
+    leaving = 0
+
+    async def script(connection: ServerConnection) -> None:
+        nonlocal leaving
+        await connection.send(book("A"))
+        leaving += 1
+        if leaving == 1:
+            await connection.send('{"channel":"renew"}')
+        await connection.wait_closed()
+
+    async with serving(script) as server, feeding(TOY, server, sink, ["A"]):
+        await sink.until(lambda: bool(sink.of(DISCONNECTED)))
+        await sink.until(lambda: len(sink.of(FRAME)) == 3)
+        kinds = [e.kind for e in sink.events if e.kind in (CONNECTED, DISCONNECTED)]
+
+    assert kinds == [CONNECTED, CONNECTED, DISCONNECTED]
+    assert sink.of(DISCONNECTED)[0].payload == b"renewed"
+
+
 async def test_a_full_buffer_closes_the_connection_and_the_loss_is_noted() -> None:
     sink = MemorySink(capacity=5)
     frames = [book("A", number=n) for n in range(20)]

@@ -44,6 +44,8 @@ CONNECTION = Address("", "")
 
 # The channel of a frame that must be answered, see Keepalive
 PING = "ping"
+# Of a frame that says that the server goes away: another connection is opened before
+RENEW = "renew"
 
 # In a request, in place of a number: when it is sent, in seconds
 TIME_S = "{time_s}"

@@ -15,6 +15,7 @@ import msgspec
 from jetl2.exchanges import wire
 from jetl2.exchanges.errors import UnexpectedFrame
 from jetl2.exchanges.exchange import (
+    RENEW,
     TIME_S,
     Address,
     Exchange,
@@ -119,6 +120,7 @@ class _Item(msgspec.Struct):
     s: str | int = ""
     currency_pair: str = ""
     contract: str = ""
+    type: str = ""
 
 
 class _Head(msgspec.Struct):
@@ -143,6 +145,8 @@ def classify(payload: bytes) -> Sequence[Address]:
     if head.channel.endswith(".order_book"):
         return (Address("", head.channel),)
     items = head.result if isinstance(head.result, list) else [head.result or _Item()]
+    if head.channel.endswith(".system") and any(item.type == "upgrade" for item in items):
+        return (Address("", RENEW),)
     symbols = (_symbol(str(i.s)) or i.currency_pair or i.contract for i in items)
     return [Address(s, head.channel) for s in dict.fromkeys(symbols)] or (
         Address("", head.channel),

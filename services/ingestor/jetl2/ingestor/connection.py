@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 from jetl2.exchanges import fix
 from jetl2.exchanges.errors import UNREADABLE
-from jetl2.exchanges.exchange import PING, Address, Exchange, timed
+from jetl2.exchanges.exchange import PING, RENEW, Address, Exchange, timed
 from jetl2.ingestor import metrics
 from jetl2.ingestor.errors import BufferFullError, DisconnectedError
 from jetl2.ingestor.first_books import FirstBooks
@@ -71,6 +71,7 @@ class Connection:
         self.frames = 0
         self.opened = asyncio.Event()
         self.delivering = asyncio.Event()
+        self.leaving = asyncio.Event()
         self.books = FirstBooks(exchange, symbols, data_types, renews=renews)
         self.data_types = tuple(data_types)
         self._retries = Retries(exchange, symbols, data_types, first_s=min(FIRST_S, first_book_s))
@@ -195,6 +196,8 @@ class Connection:
             self._refused(payload)
         elif addresses[0] == ("", PING):
             self._pinged(payload)
+        elif addresses[0] == ("", RENEW):
+            self.leaving.set()
         if self.exchange.connection_seq is not None:
             self._follow(payload)
 

@@ -160,7 +160,7 @@ class Feed:
                 current = new
                 renew_s = plan.renew_after_s(self.exchange.limits.lifetime_s, self._chance)
                 begun_s = time.monotonic()
-                await asyncio.wait({task}, timeout=renew_s)
+                await _either(task, new.leaving, timeout_s=renew_s)
                 if not task.done():
                     continue
                 if new.sound or time.monotonic() - begun_s > GOOD_S:
@@ -282,9 +282,12 @@ def _keeps_book(connection: Connection, symbol: str) -> bool:
     return symbol in connection.symbols and "book_delta" in connection.data_types
 
 
-async def _either(task: asyncio.Task[None], event: asyncio.Event) -> None:
+async def _either(
+    task: asyncio.Task[None], event: asyncio.Event, *, timeout_s: float | None = None
+) -> None:
     waiting = asyncio.create_task(event.wait())
+    either = {task, waiting}
     try:
-        await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(either, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
     finally:
         waiting.cancel()

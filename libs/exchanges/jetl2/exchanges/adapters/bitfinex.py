@@ -5,8 +5,8 @@ time; recordings from before they were asked for lack them, so presence decides.
 one row an order) nothing is made. A ticker's sizes are the sums of 25 levels, as Bitfinex says.
 Liquidations are the triggers, at the position's base price, not the fills that follow.
 
-UNSURE: which info codes announce a restart (20051, 20060, 20061): they are not acted on, for a
-restart ends the connection and the counter shows what is missing.
+UNSURE: which info codes announce a restart (20051), and the end of a maintenance (20061): at both
+a new connection is opened.
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,6 +19,7 @@ from jetl2.exchanges import wire
 from jetl2.exchanges.errors import UnexpectedFrame
 from jetl2.exchanges.exchange import (
     CONNECTION,
+    RENEW,
     Address,
     Classify,
     Exchange,
@@ -53,6 +54,7 @@ CHANNELS = {
 }
 # Frames that are objects; Bitfinex leaves them out of its count
 EVENT, ERROR = "event", "error"
+RENEWING = frozenset({20051, 20061})
 EVENTS = frozenset({"info", "conf", "subscribed", "unsubscribed", "pong", "error"})
 _TIMES_FROM = 10**12
 
@@ -83,6 +85,7 @@ class _Event(msgspec.Struct):
     key: str = ""
     prec: str = "P0"
     status: str = ""
+    code: int = 0
 
 
 _decode_event = msgspec.json.Decoder(_Event).decode
@@ -104,6 +107,8 @@ def classifier() -> Classify:
             channels[event.chanId] = _address(event)
         elif event.event == "unsubscribed":
             channels[event.chanId] = CONNECTION
+        if event.event == "info" and event.code in RENEWING:
+            return (Address("", RENEW),)
         # without the flags nothing would show a loss
         refused = event.event == "error" or event.status == "FAILED"
         return (Address("", ERROR if refused else EVENT),)
@@ -304,7 +309,7 @@ EXCHANGE = Exchange(
     checksum_depth=checksum.BITFINEX_DEPTH,
     book_depth=DEPTH,
     connection_seq=connection_seq,
-    uncounted=(EVENT, ERROR),
+    uncounted=(EVENT, ERROR, RENEW),
     instruments=Instruments(
         url=(
             "https://api-pub.bitfinex.com/v2/conf/pub:list:pair:exchange",

@@ -14,6 +14,7 @@ import msgspec
 from jetl2.exchanges import wire
 from jetl2.exchanges.errors import UnexpectedFrame
 from jetl2.exchanges.exchange import (
+    RENEW,
     Address,
     Exchange,
     Frame,
@@ -61,6 +62,8 @@ def classify(payload: bytes) -> Sequence[Address]:
     channel, _, symbol = head.channel.rpartition("_")
     if head.event == "bts:error":
         return (Address("", "error"),)
+    if head.event == "bts:request_reconnect":
+        return (Address("", RENEW),)
     if symbol and channel:
         return (Address(symbol, channel),)
     if head.event.startswith("bts:"):
