@@ -184,6 +184,17 @@ def test_funding_is_relative_since_2022(
     assert (derivative.funding_rate, derivative.predicted_funding_rate) == rates
 
 
+def test_a_quantity_below_zero_removes_the_level(exchange: Exchange) -> None:
+    frame = (
+        b'{"feed":"book","product_id":"PI_A","side":"sell","seq":7,"price":41.5,"qty":-3.0,'
+        b'"timestamp":1}'
+    )
+    (record,) = read(exchange, frame)[1]
+
+    assert isinstance(record, BookDelta)
+    assert (record.ask_prices, record.ask_sizes, record.bid_prices) == ([415], [0], [])
+
+
 def test_instruments_and_volumes(exchange: Exchange) -> None:
     body = decode_json(
         b'{"result":"success","instruments":['

@@ -187,7 +187,7 @@ def test_products_of_unknown_scales_are_not_offered(exchange: Exchange) -> None:
     spot |= {"quoteTickSize": "0.01 USDT", "baseTickSize": "0.001 ABC"}
     spot |= {"priceScale": 8, "status": "Listed"}
     coin = {"symbol": "XYZUSD", "type": "Perpetual", "settleCurrency": "XYZ", "tickSize": 0.5}
-    coin |= {"quoteCurrency": "USD", "contractSize": 1, "priceScale": 6, "status": "Listed"}
+    coin |= {"quoteCurrency": "USD", "contractSize": "1 USD", "priceScale": 6, "status": "Listed"}
     linear = {"symbol": "ABCUSDT", "type": "PerpetualV2", "baseCurrency": "ABC"}
     linear |= {"quoteCurrency": "USDT", "tickSize": "0.1", "qtyStepSize": "0.01"}
     linear |= {"status": "Delisted"}

@@ -121,10 +121,9 @@ def _delta(frame: dict[str, Any]) -> BookDelta:
 def _book(
     frame: dict[str, Any], bids: list[Any], asks: list[Any], *, is_snapshot: bool
 ) -> BookDelta:
-    # numbers come as JSON numbers: the decoder hands on their text, whole ones as int
     return wire.book(
-        [(str(level["price"]), str(level["qty"])) for level in bids],
-        [(str(level["price"]), str(level["qty"])) for level in asks],
+        _levels(bids),
+        _levels(asks),
         symbol=frame["product_id"],
         is_snapshot=is_snapshot,
         # deltas of 2019 had no time
@@ -132,6 +131,13 @@ def _book(
         first_seq=frame["seq"],
         last_seq=frame["seq"],
     )
+
+
+def _levels(side: list[Any]) -> list[tuple[str, str]]:
+    # JSON numbers: the decoder hands on their text, whole ones as int
+    levels = [(str(level["price"]), str(level["qty"])) for level in side]
+    # what is left of a level was seen below zero
+    return [(price, "0" if size.startswith("-") else size) for price, size in levels]
 
 
 def _trades(frame: dict[str, Any]) -> list[MarketRecord]:

@@ -1,6 +1,8 @@
 """Gate futures settled in USDT, WebSocket v4: perpetuals; sizes are numbers of contracts.
 
-UNSURE: the sign of a liquidation's size, taken for that of the order which closes the position.
+Contracts that trade in fractions have them in books; trades without the header X-Gate-Size-Decimal,
+which we cannot send, may tell them cut to whole ones. UNSURE: the sign of a liquidation's size,
+taken for that of the order which closes the position.
 """
 
 from collections.abc import Iterable

@@ -261,19 +261,23 @@ def parse_instruments(body: Frame) -> Iterable[Instrument]:
     for item in body["data"]["products"]:
         symbol, spot = item["symbol"], item["type"] == "Spot"
         known = _is_scaled(symbol) and item["priceScale"] == _scales(symbol)[0]
-        price = str(item.get("quoteTickSize") if spot else item.get("tickSize", ""))
-        size = str(item.get("baseTickSize", "") if spot else 1)
+        price = item.get("quoteTickSize" if spot else "tickSize")
+        size = item.get("baseTickSize") if spot else 1
         yield Instrument(
             symbol=symbol,
             base=item.get("baseCurrency") or item.get("settleCurrency", ""),
             quote=item["quoteCurrency"],
             kind="spot" if spot else "perpetual",
             active=item["status"] == "Listed" and known,
-            # "0.01 USDT"
-            price_increment=wire.plain(price.partition(" ")[0]),
-            size_increment=wire.plain(size.partition(" ")[0]),
-            contract_size="" if spot else wire.plain(item.get("contractSize")),
+            price_increment=_number(price),
+            size_increment=_number(size),
+            contract_size="" if spot else _number(item.get("contractSize")),
         )
+
+
+def _number(amount: int | str | None) -> str:
+    # "0.01 USDT", or the number alone
+    return wire.plain(str(amount or "").partition(" ")[0])
 
 
 def parse_volumes(body: Frame) -> Iterable[tuple[str, float]]:
