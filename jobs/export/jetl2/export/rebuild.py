@@ -261,7 +261,7 @@ def _derivative_ticker(
     rows: _Rows, start: int, end: int, common: dict[str, Any]
 ) -> DerivativeTicker:
     _one(start, end, common)
-    numbers = {}
+    numbers: dict[str, Any] = {}
     for name in _DERIVATIVE:
         values, exponent = rows.decimal(name)
         value = values[start]

@@ -54,8 +54,8 @@ def read(settings: type[S], prefix: str) -> S:
         found = re.search(r'field "(\w+)"', str(error))
         name = found[1] if found else ""
         variable = f"{prefix}{name}".upper()
-        problem = f"not valid JSON: {error.__cause__}"
-        refuse(variable, problem, example(settings, name), shown=not _secret(settings, name))
+        why = f"not valid JSON: {error.__cause__}"
+        refuse(variable, why, example(settings, name), shown=not _secret(settings, name))
 
 
 def refuse(variable: str, problem: str, example: str = "", *, shown: bool = True) -> NoReturn:

@@ -1,6 +1,7 @@
 """Market records written by hand, short: times in us after START_TS, one symbol of one exchange."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from jetl2.schemas.records import (
     BookDelta,
@@ -72,7 +73,7 @@ def ticker(us: int, *, asks: bool = True) -> BookTicker:
     )
 
 
-def derivative(us: int, **numbers: str) -> DerivativeTicker:
+def derivative(us: int, **numbers: Any) -> DerivativeTicker:
     """Return a derivative ticker with the numbers given, as text."""
     return DerivativeTicker(
         exchange=EXCHANGE,
