@@ -8,7 +8,7 @@ import pytest
 
 from jetl2.exchanges import adapters
 from jetl2.exchanges.exchange import Exchange
-from jetl2.schemas.records import SNAPSHOT
+from jetl2.schemas.records import CONNECTED, SNAPSHOT
 from jetl2.testkit.simulated import (
     NO_PING,
     TOO_OLD,
@@ -113,15 +113,17 @@ async def test_a_socket_that_is_open_and_says_nothing_is_given_up(name: str) -> 
 
 
 @pytest.mark.parametrize("kind", [faults.CONNECT_429, faults.CONNECT_503])
-async def test_a_refused_connection_is_tried_again(kind: str) -> None:
-    misbehaviour = Faults(retry_after_s=0.2)
+async def test_a_refused_connection_is_tried_again_when_it_may_be(kind: str) -> None:
+    misbehaviour = Faults(retry_after_s=0.3)
     for _ in range(3):
         misbehaviour.ask(kind)
+    begin_s = time.time()
     async with following(DIALECTS[ONE], misbehaviour=misbehaviour) as run:
         await run.until_true()
 
     assert len(misbehaviour.done) == 3
     assert run.sink.connections() == 1
+    assert run.sink.of(CONNECTED)[0].local_ts / 1e9 - begin_s >= 3 * 0.3
 
 
 @pytest.mark.parametrize("name", BY_REST)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from websockets.asyncio.server import ServerConnection
 
-from jetl2.ingestor.transport import rest
+from jetl2.ingestor.transport import throttle
 from jetl2.schemas.records import CONNECTED, DISCONNECTED, FRAME, SNAPSHOT, SUBSCRIBED, Resync
 from tests.toy_exchange import (
     TOY,
@@ -75,7 +75,8 @@ async def test_too_many_requests_are_answered_by_waiting_as_long_as_asked() -> N
 
 async def test_a_server_error_is_tried_again_and_a_refusal_is_not() -> None:
     sink = MemorySink()
-    told = answers((503, {}, b""), (200, {}, BODY))
+    # 520 is a proxy's, and in no list of statuses
+    told = answers((503, {}, b""), (520, {}, b""), (200, {}, BODY))
 
     def answer(path: str) -> tuple[int, dict[str, str], bytes]:
         return (400, {}, b"unknown symbol") if path.endswith("=B") else told(path)
@@ -88,7 +89,7 @@ async def test_a_server_error_is_tried_again_and_a_refusal_is_not() -> None:
         await sink.until(lambda: bool(sink.of(SNAPSHOT)))
 
     assert [e.symbol for e in sink.of(SNAPSHOT)] == ["A"]
-    assert sorted(server.paths) == ["/depth?symbol=A", "/depth?symbol=A", "/depth?symbol=B"]
+    assert sorted(server.paths) == [*["/depth?symbol=A"] * 3, "/depth?symbol=B"]
 
 
 async def test_a_resync_fetches_a_snapshot_once_however_often_it_is_asked() -> None:
@@ -179,9 +180,9 @@ async def test_a_quiet_book_is_fetched_too() -> None:
 
 
 def test_retry_after_is_a_number_or_a_date() -> None:
-    assert rest.retry_after_s("7", 0, 60) == 7
-    assert rest.retry_after_s("Thu, 01 Jan 1970 00:01:40 GMT", 40, 5) == 60
-    assert rest.retry_after_s("", 0, 60) == 60
+    assert throttle.retry_after_s("7", 0, 60) == 7
+    assert throttle.retry_after_s("Thu, 01 Jan 1970 00:01:40 GMT", 40, 5) == 60
+    assert throttle.retry_after_s("", 0, 60) == 60
 
 
 async def test_a_snapshot_under_way_does_not_keep_a_new_connection_from_its_own() -> None:

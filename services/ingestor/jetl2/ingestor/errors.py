@@ -13,6 +13,14 @@ class DisconnectedError(IngestorError):
     """The connection is over or could not be made: back off, connect anew."""
 
 
+class ThrottledError(DisconnectedError):
+    """The exchange opens no connection for now: open none to it for `wait_s`."""
+
+    def __init__(self, message: str, wait_s: float) -> None:
+        super().__init__(message)
+        self.wait_s = wait_s
+
+
 class RefusedError(IngestorError):
     """The exchange will not answer this request however often it is asked: log it, go on."""
 

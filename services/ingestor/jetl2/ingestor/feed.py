@@ -14,7 +14,7 @@ from jetl2.exchanges.exchange import Exchange, decode_json
 from jetl2.ingestor import metrics, plan
 from jetl2.ingestor.budget import Budget
 from jetl2.ingestor.connection import Connection
-from jetl2.ingestor.errors import DisconnectedError, RefusedError
+from jetl2.ingestor.errors import DisconnectedError, RefusedError, ThrottledError
 from jetl2.ingestor.resync import Resyncs
 from jetl2.ingestor.settings import Endpoint, Settings
 from jetl2.ingestor.sink import Sink
@@ -202,9 +202,14 @@ class Feed:
             except (RefusedError, *UNREADABLE) as error:
                 message = f"no token from {ask}: {type(error).__name__}: {error}"
                 raise DisconnectedError(message) from error
-        socket_ = await websocket.connect(
-            plan.at(url, self._host), frame_bytes=self.exchange.limits.frame_bytes
-        )
+        frame_bytes = self.exchange.limits.frame_bytes
+        try:
+            socket_ = await websocket.connect(plan.at(url, self._host), frame_bytes=frame_bytes)
+        except ThrottledError as error:
+            # All connections wait: each attempt more makes the ban longer
+            self._connects.pause(error.wait_s)
+            _log.warning("connect_throttled", exchange=self.exchange.name, wait_s=error.wait_s)
+            raise
         told = url if token is None else url.partition("?")[0]
         return socket_, plan.at(told, self._host)
 

@@ -4,7 +4,6 @@ import asyncio
 import random
 import time
 from collections.abc import Callable
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 
 import httpx
@@ -12,15 +11,15 @@ import httpx
 from jetl2.ingestor import metrics, plan
 from jetl2.ingestor.budget import Budget
 from jetl2.ingestor.errors import RefusedError
+from jetl2.ingestor.transport import throttle
 from jetl2.ingestor.transport.websocket import is_loopback
 from jetl2.runtime import log
 
 TIMEOUT_S = 20
 AT_ONCE = 4
-# Where the answer names no time: 429 asks to slow down, 418 (seen at some) bans
-SLOW_DOWN_S, BANNED_S = 60, 300
-_WAIT = {HTTPStatus.TOO_MANY_REQUESTS: SLOW_DOWN_S, HTTPStatus.IM_A_TEAPOT: BANNED_S}
-_RETRIED = frozenset({408, 425, 500, 502, 503, 504})
+# Beside the server's own failures, 500 and above
+_RETRIED = frozenset({408, 418, 425, 429})
+_SERVER_ERROR = 500
 
 _log = log.get()
 
@@ -100,13 +99,11 @@ class Rest:
         if status == HTTPStatus.OK:
             return answer.content
         problem = f"HTTP {status}: {answer.text[:200]}"
-        if (default_s := _WAIT.get(HTTPStatus(status))) is not None:
-            wait_s = retry_after_s(answer.headers.get("Retry-After", ""), time.time(), default_s)
+        if wait_s := throttle.wait_s(status, answer.headers):
             # All requests wait: each one more makes the ban longer
             self._budget.pause(wait_s)
             _log.warning("rest_throttled", exchange=self._exchange, status=status, wait_s=wait_s)
-            return problem
-        if status in _RETRIED:
+        if status in _RETRIED or status >= _SERVER_ERROR:
             return problem
         raise RefusedError(problem)
 
@@ -117,15 +114,3 @@ class Rest:
                 timeout=TIMEOUT_S, trust_env=not direct, follow_redirects=True
             )
         return self._clients[direct]
-
-
-def retry_after_s(header: str, now_s: float, default_s: float) -> float:
-    """Return the seconds that a Retry-After header asks for: a number, or a date."""
-    try:
-        return max(float(header), 0)
-    except ValueError:
-        pass
-    try:
-        return max(parsedate_to_datetime(header).timestamp() - now_s, 0)
-    except ValueError:
-        return default_s

@@ -5,9 +5,10 @@ from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as _connect
-from websockets.exceptions import ConnectionClosed, WebSocketException
+from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
-from jetl2.ingestor.errors import DisconnectedError
+from jetl2.ingestor.errors import DisconnectedError, ThrottledError
+from jetl2.ingestor.transport import throttle
 
 OPEN_S = 10
 # A peer that is gone does not answer a closing handshake
@@ -53,7 +54,8 @@ async def connect(url: str, *, frame_bytes: int) -> Socket:
     """Return an open websocket.
 
     Raises:
-        DisconnectedError: It could not be opened; the message says why.
+        DisconnectedError: It could not be opened; the message says why. ThrottledError where the
+            exchange asks to be left alone for a while.
     """
     try:
         connection = await _connect(
@@ -65,6 +67,12 @@ async def connect(url: str, *, frame_bytes: int) -> Socket:
             compression=None,
             proxy=None if is_loopback(url) else True,
         )
+    except InvalidStatus as error:
+        message = f"{type(error).__name__}: {error}"
+        answer = error.response
+        if wait_s := throttle.wait_s(answer.status_code, answer.headers):
+            raise ThrottledError(message, wait_s) from error
+        raise DisconnectedError(message) from error
     except (OSError, WebSocketException) as error:
         message = f"{type(error).__name__}: {error}"
         raise DisconnectedError(message) from error

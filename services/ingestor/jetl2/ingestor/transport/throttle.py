@@ -1,0 +1,30 @@
+"""How long an exchange wants to be left alone, by what it answers instead of serving."""
+
+import time
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+
+# Where the answer names no time: 429 asks to slow down, 418 (seen at some) bans
+SLOW_DOWN_S, BANNED_S = 60, 300
+_WAIT = {429: SLOW_DOWN_S, 418: BANNED_S}
+# May say how long; else it is tried again as after any failure
+_UNAVAILABLE = 503
+
+
+def wait_s(status: int, headers: Mapping[str, str]) -> float:
+    """Return for how many seconds nothing may be asked; 0: the answer says nothing of it."""
+    if status not in _WAIT and status != _UNAVAILABLE:
+        return 0
+    return retry_after_s(headers.get("Retry-After", ""), time.time(), _WAIT.get(status, 0))
+
+
+def retry_after_s(header: str, now_s: float, default_s: float) -> float:
+    """Return the seconds that a Retry-After header asks for: a number, or a date."""
+    try:
+        return max(float(header), 0)
+    except ValueError:
+        pass
+    try:
+        return max(parsedate_to_datetime(header).timestamp() - now_s, 0)
+    except ValueError:
+        return default_s
