@@ -5,12 +5,17 @@
 import argparse
 import asyncio
 import json
+import os
 import signal
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pydantic import ValidationError
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
 
 from jetl2.exchanges import adapters, overview
 from jetl2.exchanges.exchange import Exchange, Instrument
@@ -34,7 +39,17 @@ def main(argv: Sequence[str]) -> int:
     Raises:
         SystemExit: 0 after --help, 2 for a wrong argument.
     """
-    given = _given(argv)
+    try:
+        code = _do(_given(argv))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Who read it has enough; the interpreter must not try to write the rest
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return code
+
+
+def _do(given: argparse.Namespace) -> int:
     log.setup("info" if given.verbose else "warning", "auto")
     if given.command == "exchanges":
         return _exchanges(as_json=given.json)
@@ -114,9 +129,19 @@ def _exchanges(*, as_json: bool) -> int:
     known = adapters.load().values()
     if as_json:
         print(json.dumps([overview.row(exchange) for exchange in known]))
+    elif sys.stdout.isatty():
+        short = ("exchange", "data types", "book", "proof of continuity", "FIX")
+        _table(short, map(_short, known))
+        print("All of it: jetl2 ingest exchanges --json, or docs/exchanges.md")
     else:
         _table(overview.columns(), (overview.cells(exchange) for exchange in known))
     return 0
+
+
+def _short(exchange: Exchange) -> tuple[str, ...]:
+    """Return what fits on a terminal."""
+    _, _, book, proof, *_ = overview.cells(exchange)
+    return exchange.name, ", ".join(exchange.channels), book, proof, "yes" if exchange.fix else ""
 
 
 async def _instruments(exchange: Exchange, endpoint: Endpoint, given: argparse.Namespace) -> int:
@@ -262,14 +287,15 @@ def _line(name: str, text: str) -> str:
 
 
 def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print in columns on a terminal, else tab-separated, with a header."""
-    every = [tuple(columns), *(tuple(row) for row in rows)]
-    widths = [max(len(row[n]) for row in every) for n in range(len(columns))]
-    for row in every:
-        if sys.stdout.isatty():
-            print("  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip())
-        else:
+    """Print a table that fits on a terminal, else tab-separated, with a header."""
+    if not sys.stdout.isatty():
+        for row in (columns, *rows):
             print("\t".join(row))
+        return
+    table = Table(*columns, box=SIMPLE, pad_edge=False, row_styles=("", "dim"))
+    for row in rows:
+        table.add_row(*map(escape, row))
+    Console().print(table)
 
 
 def _refuse(message: str) -> int:
