@@ -5,6 +5,8 @@ time; recordings from before they were asked for lack them, so presence decides.
 one row an order) nothing is made. A ticker's sizes are the sums of 25 levels, as Bitfinex says.
 Liquidations are the triggers, at the position's base price, not the fills that follow.
 
+Levels that leave the 250 were removed by the exchange wherever anybody looked.
+
 UNSURE: which info codes announce a restart (20051), and the end of a maintenance (20061): at both
 a new connection is opened.
 """

@@ -3,8 +3,9 @@
 Spot and derivatives share names, so that the symbol of a contract bears its category behind it:
 BTCUSDT is spot, BTCUSDT:usdt-futures the perpetual (on v3 also :usdc-futures, :coin-futures, whose
 names end in _CM). v3 names fields shortly and links deltas by pseq; v2 does since mid-2026, and had
-a CRC-32 before, as had v1 (2022, ended since). UNSURE: whether connections are cut after 24 h; a
-contract that never funds is known by its next funding time of 0.
+a CRC-32 before, as had v1 (2022, ended since). UNSURE: whether connections are cut after 24 h, and
+whether they bear more than the 50 channels that Bitget advises, of 1000 that it allows; a contract
+that never funds is known by its next funding time of 0.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence

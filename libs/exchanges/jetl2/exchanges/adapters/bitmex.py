@@ -2,7 +2,7 @@
 
 Rows are told by id and side; a price comes with each row today, once only with new ones, so that an
 id stands for its price. What the rows' field `pool` (since 2026) means is UNSURE: it is passed over.
-Sizes are contracts.
+Sizes are contracts. UNSURE: that a ping is wanted after 5 s of silence.
 """
 
 from collections.abc import Iterable, Sequence

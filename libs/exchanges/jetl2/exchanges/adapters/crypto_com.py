@@ -3,7 +3,8 @@
 Books are the best 50 levels; those that leave them are announced, and cut off here in any case.
 The sum `cs` is sent, but its algorithm is unpublished: ignored. A perpetual's index price comes
 under another symbol and is left out, liquidations are not told. UNSURE: the trades with which a
-subscription begins are known by the request's id, where all later ones say -1.
+subscription begins are known by the request's id, where all later ones say -1; that a message has
+its newest trade first.
 """
 
 from collections.abc import Iterable, Sequence

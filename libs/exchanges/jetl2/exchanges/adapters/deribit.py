@@ -2,7 +2,8 @@
 
 The 100 ms channels: the raw ones need an account, and are read all the same. Books by groups
 ("book.X.none.20.100ms") are other books of the same symbol and become no record. That
-`currency=any` lists everything is UNSURE, so the currencies are named.
+`currency=any` lists everything is UNSURE, so the currencies are named; how many channels a
+connection may have is too.
 """
 
 from collections.abc import Iterable, Sequence

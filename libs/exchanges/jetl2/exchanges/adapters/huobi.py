@@ -5,7 +5,8 @@ the first delta is too old and asked for again. All else is at /ws. That levels 
 window of 400 are removed by the exchange is UNSURE: we cut. The whole books of `depth.step0`, which
 other recorders keep, replace the book. Sizes that market orders left behind carry a binary float's
 noise, up to 17 digits: in books they are rounded to what the finest amounts need. Contracts are
-other exchanges, see `contract_topics`.
+other exchanges, see `contract_topics`. UNSURE: whether all symbols have books of 400 levels, the
+fields of `bbo`, how many topics a connection may have.
 """
 
 from collections.abc import Iterable, Sequence
