@@ -57,6 +57,27 @@ def test_numbers_of_a_perpetual_come_one_by_one() -> None:
 
 
 @pytest.mark.parametrize(
+    "times,told",
+    [
+        ({"fT": 1767225700000, "nFT": 1767254500000}, 1767225700000),
+        ({"fT": 1767225600000, "nFT": 1767254400000}, 1767254400000),
+        ({"fT": 1767225600000}, 0),
+        ({"fT": None, "nFT": 1767254400000}, 1767254400000),
+    ],
+)
+def test_funding_is_told_with_the_next_time_that_it_is_paid(
+    times: dict[str, int | None], told: int
+) -> None:
+    item = {"ts": 1767225600005, "s": "A_B_PERP", "fR": "0.0001", "nFR": "-0.00005", **times}
+    raw = json.dumps({"channel": "funding_rate", "data": [item]}).encode()
+    _, (found,) = read(POLONIEX, raw)
+
+    assert isinstance(found, DerivativeTicker)
+    assert (found.funding_rate, found.predicted_funding_rate) == ("0.0001", "-0.00005")
+    assert found.funding_ts == told * 10**6
+
+
+@pytest.mark.parametrize(
     "frame",
     [
         {"event": "pong"},

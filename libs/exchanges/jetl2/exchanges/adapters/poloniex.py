@@ -3,7 +3,7 @@
 Both markets have the same channels, on websockets of their own and under other field names. Open
 interest and liquidations of perpetuals are left out: no frame of theirs is shown anywhere. Sizes of
 perpetuals are contracts. UNSURE: names of fields in their trades and in the list of them, and whether
-the rate beside the next one is paid already or about to be.
+the time of this period's funding is always one to come.
 """
 
 from collections.abc import Iterable, Sequence
@@ -186,12 +186,18 @@ def _derivative(item: dict[str, Any]) -> MarketRecord:
     return DerivativeTicker(
         symbol=_symbol(item),
         exchange_ts=wire.ns_from_epoch(item["ts"]),
-        funding_ts=wire.ns_from_epoch(item["nFT"]) if item.get("nFT") else 0,
+        funding_ts=_funding_ts(item),
         funding_rate=wire.plain(item.get("fR")),
         predicted_funding_rate=wire.plain(item.get("nFR")),
         index_price=wire.plain(item.get("iPx")),
         mark_price=wire.plain(item.get("mPx")),
     )
+
+
+def _funding_ts(item: dict[str, Any]) -> int:
+    # when this period's rate is paid, or the next one's when it was
+    times = (int(item[name] or 0) for name in ("fT", "nFT") if name in item)
+    return wire.ns_from_epoch(next((t for t in times if t > int(item["ts"])), 0))
 
 
 def parse_instruments(body: Frame) -> Iterable[Instrument]:
