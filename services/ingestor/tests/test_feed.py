@@ -108,6 +108,17 @@ async def test_symbols_are_divided_over_connections() -> None:
     assert sorted(by_connection.values()) == [["A", "C"], ["B"]]
 
 
+async def test_connections_open_no_faster_than_allowed() -> None:
+    sink = MemorySink()
+    limits = replace(TOY.limits, symbols=1, connects_per_second=20)
+    exchange = replace(TOY, limits=limits)
+    async with serving(say()) as server, feeding(exchange, server, sink, ["A", "B", "C", "D"]):
+        await sink.until(lambda: len(sink.of(CONNECTED)) == 4)
+
+    first, *_, last = sorted(event.local_ts for event in sink.of(CONNECTED))
+    assert last - first > 0.1 * 10**9
+
+
 async def test_symbols_may_be_added_and_get_connections_of_their_own() -> None:
     sink = MemorySink()
     async with serving(say()) as server, feeding(TOY, server, sink, ["A"]) as feed:

@@ -183,6 +183,7 @@ class Limits:
     Args:
         symbols: Symbols on one connection.
         connects_per_minute, sends_per_second: Of one address, of one connection.
+        connects_per_second: Of one address too; 0: as many as the minute allows.
         lifetime_s: The exchange cuts after this long: renewed before, with an overlap. 0: never.
         frame_bytes: The largest frame to accept.
         wait_s: Between connecting and the first request.
@@ -190,6 +191,7 @@ class Limits:
 
     symbols: int = 50
     connects_per_minute: int = 30
+    connects_per_second: float = 0
     sends_per_second: float = 5
     lifetime_s: int = 0
     frame_bytes: int = 64 * 1024 * 1024

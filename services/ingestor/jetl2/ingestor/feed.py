@@ -72,6 +72,7 @@ class Feed:
         self._keepers: list[asyncio.Task[None]] = []
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._connects = Budget(exchange.limits.connects_per_minute, time.monotonic)
+        self._turn = asyncio.Lock()
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._ended: OrderedDict[str, None] = OrderedDict()
         self._resyncs = Resyncs(
@@ -149,7 +150,7 @@ class Feed:
             if current is None:
                 self._health.not_ready(part, "not connected")
             await self._sink.room()
-            await self._connects.spend()
+            await self._take_turn()
             new = self._open(group, number, renews=current is not None and current.live)
             task = self._tasks[new.identity]
             await _either(task, new.delivering if new.renews else new.opened)
@@ -169,6 +170,13 @@ class Feed:
                 current = None
             await self._back_off(new, attempt)
             attempt += 1
+
+    async def _take_turn(self) -> None:
+        """Return when one more connection may be opened."""
+        await self._connects.spend()
+        if per_second := self.exchange.limits.connects_per_second:
+            async with self._turn:
+                await asyncio.sleep(1 / per_second)
 
     def _open(self, group: plan.Group, number: int, *, renews: bool) -> Connection:
         identity = f"{socket.gethostname()}-{os.getpid()}-{next(_numbers)}-{time.time_ns()}"

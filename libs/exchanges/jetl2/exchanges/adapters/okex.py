@@ -358,5 +358,5 @@ EXCHANGE = Exchange(
     ),
     # without any traffic for 30 s the server hangs up
     keepalive=Keepalive(message="ping", interval_s=20, stale_s=40),
-    limits=Limits(symbols=25, connects_per_minute=60, sends_per_second=2),
+    limits=Limits(symbols=25, connects_per_minute=60, connects_per_second=2, sends_per_second=2),
 )

@@ -203,5 +203,5 @@ EXCHANGE = Exchange(
     ),
     # after 60 s of silence the server hangs up; a word from us makes it say that it lives
     keepalive=Keepalive(message="PING", interval_s=20, stale_s=45),
-    limits=Limits(symbols=100, connects_per_minute=60, sends_per_second=1.5),
+    limits=Limits(symbols=100, connects_per_minute=60, connects_per_second=4, sends_per_second=1.5),
 )
