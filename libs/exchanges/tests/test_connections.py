@@ -198,7 +198,10 @@ def test_a_book_that_did_not_change_while_nobody_listened_goes_on() -> None:
     feed.now += 5 * life.SILENT_NS
 
     assert feed.book("snapshot", -1, 10, connection="c2") == []
-    assert kinds(feed.book("update", 10, 11, connection="c1")) == [BookDelta]
+
+    record = only(feed.event(records.DISCONNECTED, b"renewed", connection="c1"), BookDelta)
+    assert record.reason == records.HANDOVER
+    assert kinds(feed.book("update", 10, 11, connection="c2")) == [BookDelta]
 
 
 def test_a_broken_link_is_a_gap_until_the_next_snapshot() -> None:

@@ -287,12 +287,9 @@ class Life:
             state.standbys.pop(raw.connection_id, None)
             return
         state.standbys[raw.connection_id] = standby
-        bound = state.connections.get(state.bound)
-        silent = bound is None or raw.local_ts - bound.last_ts >= SILENT_NS
-        if silent and not _same(standby.held, state.live):
-            self._hand_over(
-                records.DISCONNECTED, "another connection knows more, this one is silent"
-            )
+        standby.seamless = _same(standby.held, state.live)
+        if not standby.seamless and raw.local_ts - self._heard_ts() >= SILENT_NS:
+            self._hand_over(records.DISCONNECTED, "silent while another connection knows more")
 
     def _follow_elsewhere(self, message: BookDelta | BookRows) -> None:
         """Take a delta of a connection on which the symbol's book does not live."""
