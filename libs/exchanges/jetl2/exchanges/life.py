@@ -1,11 +1,11 @@
 """The life of one book: EMPTY, BUFFERING, SYNCED, GAP, and what each message makes of it."""
 
 from dataclasses import replace
-from typing import NamedTuple
 
 from jetl2.exchanges import levels
 from jetl2.exchanges.exchange import Book as Depth
 from jetl2.exchanges.exchange import BookRows, Exchange
+from jetl2.exchanges.steps import Known, Problem, Steps, same
 from jetl2.exchanges.symbol_state import (
     BUFFERING,
     EMPTY,
@@ -16,8 +16,6 @@ from jetl2.exchanges.symbol_state import (
     SymbolState,
 )
 from jetl2.orderbook import sequence
-from jetl2.orderbook.errors import UnknownRow
-from jetl2.orderbook.rows import Rows
 from jetl2.orderbook.sequence import Rule
 from jetl2.schemas import decimals, records
 from jetl2.schemas.records import BookDelta, DeadLetter, Gap, MarketRecord, RawEvent, Resync
@@ -45,24 +43,10 @@ OLD_NS = 10 * SECOND_NS
 OVERTAKEN_NS = 60 * SECOND_NS
 
 
-class Problem(NamedTuple):
-    """Why a book is not in step any more."""
-
-    reason: str
-    detail: str
-
-
-class Known(NamedTuple):
-    """A message whose content is in the book already."""
-
-
-KNOWN = Known()
-
-
 class Life:
     """One raw event's effects on one symbol; `out` is what follows from it, in output order."""
 
-    __slots__ = ("_exchange", "_index", "_raw", "_rule", "_state", "out")
+    __slots__ = ("_exchange", "_index", "_raw", "_rule", "_state", "_steps", "out")
 
     def __init__(self, exchange: Exchange, rule: Rule, state: SymbolState, raw: RawEvent) -> None:
         self.out: list[Output] = []
@@ -70,6 +54,7 @@ class Life:
         self._rule = rule
         self._state = state
         self._raw = raw
+        self._steps = Steps(exchange, rule, state, raw.local_ts)
         self._index = 0
 
     def emit(self, record: MarketRecord) -> None:
@@ -283,11 +268,11 @@ class Life:
         """Begin a second book, of a connection on which the symbol's book does not live."""
         state, raw = self._state, self._raw
         standby = Standby(Held(), raw.local_ts)
-        if isinstance(self._begin(standby.held, message), Problem):
+        if isinstance(self._steps.begin(standby.held, message), Problem):
             state.standbys.pop(raw.connection_id, None)
             return
         state.standbys[raw.connection_id] = standby
-        standby.seamless = _same(standby.held, state.live)
+        standby.seamless = same(standby.held, state.live)
         if not standby.seamless and raw.local_ts - self._heard_ts() >= SILENT_NS:
             self._hand_over(records.DISCONNECTED, "silent while another connection knows more")
 
@@ -298,7 +283,7 @@ class Life:
         if standby is None:
             self._wait_or_drop()
             return
-        found = self._advance(standby.held, message)
+        found = self._steps.advance(standby.held, message)
         self._drop()
         if isinstance(found, Problem):
             del state.standbys[raw.connection_id]
@@ -342,66 +327,6 @@ class Life:
         state.counters["gaps"] += 1
         self.emit(gap)
 
-    def _begin(self, held: Held, message: BookDelta | BookRows) -> BookDelta | Problem:
-        """Let a snapshot be the whole of a held book; return it as levels."""
-        state = self._state
-        if isinstance(message, BookRows):
-            held.rows = Rows()
-            record = held.rows.replace(message.book, message.rows)
-        else:
-            record = message
-        depth = max(len(record.bid_prices), len(record.ask_prices))
-        depths = self._exchange.depths
-        if depths and depth > state.depth:
-            # not acknowledged in what we saw: the smallest depth that holds what came
-            state.depth = next((d for d in depths if d >= depth), depth)
-        held.book.replace(record)
-        held.book.refine(state.price_exponent, state.size_exponent)
-        held.numbering.replace(record)
-        held.exchange_ts = record.exchange_ts
-        held.applied_ts = self._raw.local_ts
-        found = self._sum(held, record)
-        if found not in (None, record.checksum):
-            return Problem("checksum", f"expected the sum {record.checksum}, found {found}")
-        record.verified = self._verified(held, found)
-        return record
-
-    def _advance(self, held: Held, message: BookDelta | BookRows) -> BookDelta | Known | Problem:
-        """Apply a delta to a held book if it follows; return it as levels."""
-        fields = message if isinstance(message, BookDelta) else message.book
-        verdict = sequence.check(self._rule, held.numbering, fields)
-        if verdict == sequence.DROP:
-            return KNOWN
-        if verdict == sequence.GAP:
-            return Problem(
-                "sequence",
-                f"expected what follows {held.numbering.last}, found "
-                f"{fields.first_seq} to {fields.last_seq} after {fields.prev_seq}",
-            )
-        record, book = fields, held.book
-        if isinstance(message, BookRows):
-            try:
-                held.rows = held.rows or Rows()
-                record = held.rows.apply(fields, message.rows, strict=message.strict)
-            except UnknownRow as error:
-                return Problem("row", str(error))
-        book.apply(record)
-        if self._state.depth:
-            try:
-                levels.remove(record, book, *book.truncate(self._state.depth))
-            except decimals.DecimalError as error:
-                return Problem("unreadable", str(error))
-        found = self._sum(held, record)
-        if found not in (None, record.checksum):
-            return Problem("checksum", f"expected the sum {record.checksum}, found {found}")
-        held.numbering.advance(record)
-        held.applied_ts = self._raw.local_ts
-        held.exchange_ts = record.exchange_ts
-        if self._rule.crossed == "gap" and book.crossed:
-            return Problem("crossed", "the best bid is not below the best ask")
-        record.verified = self._verified(held, found)
-        return record
-
     def _contradicts(self, message: BookDelta | BookRows) -> bool:
         """Whether a snapshot that came by itself differs from the book that it should be.
 
@@ -417,7 +342,7 @@ class Life:
             return False
         theirs = Held()
         theirs.book.replace(message)
-        return not _same(theirs, live)
+        return not same(theirs, live)
 
     def _replace(self, message: BookDelta | BookRows) -> None:
         state = self._state
@@ -427,7 +352,7 @@ class Life:
         state.bound = self._raw.connection_id
         state.standbys.pop(state.bound, None)
         state.live.numbering = sequence.State()
-        found = self._begin(state.live, message)
+        found = self._steps.begin(state.live, message)
         if isinstance(found, Problem):
             self._refuse(found)
             return
@@ -438,7 +363,7 @@ class Life:
 
     def _follow(self, message: BookDelta | BookRows, fields: BookDelta) -> None:
         state = self._state
-        record = self._advance(state.live, message)
+        record = self._steps.advance(state.live, message)
         if isinstance(record, Known):
             self._drop()
             silent = self._raw.local_ts - state.live.applied_ts >= OLD_NS
@@ -448,7 +373,7 @@ class Life:
             return
         if isinstance(record, Problem):
             self.lost(record.reason, record.detail, fields)
-            told = record.reason in ("sequence", "crossed")
+            told = record.reason in ("sequence", "crossed") and state.status != SYNCED
             if told and self._rule.snapshot in ("rest", "request"):
                 self._buffer(fields)
             return
@@ -510,7 +435,7 @@ class Life:
                 first_seq=last,
                 last_seq=last,
                 checksum=checksum,
-                verified=self._verified(live, None) if verified is None else verified,
+                verified=self._steps.verified(live, None) if verified is None else verified,
             )
         except decimals.DecimalError as error:
             self.lost("unreadable", str(error))
@@ -520,27 +445,6 @@ class Life:
             state.counters["crossed"] += 1
         record.duplicates, state.dropped = state.dropped, 0
         self.emit(record)
-
-    def _verified(self, held: Held, found: int | None) -> str:
-        """Say what is known of a held book whose sum was compared and right (None: was not)."""
-        if found is not None:
-            return records.PASSED
-        rule, state = self._rule, self._state
-        if rule.connection_counter:
-            connection = state.connections.get(state.bound)
-            numbered = connection is not None and connection.offset is not None
-        else:
-            numbered = rule.snapshot == "every" or (rule.follows and held.numbering.last != 0)
-        return records.UNCHECKED if numbered else records.UNPROVEN
-
-    def _sum(self, held: Held, record: BookDelta) -> int | None:
-        """Return the sum of our book where the exchange sent one, and count the comparison."""
-        if record.checksum is None or self._exchange.checksum is None:
-            return None
-        found = self._exchange.checksum(held.book, record)
-        passed = found == record.checksum
-        self._state.counters["checksums_passed" if passed else "checksums_failed"] += 1
-        return found
 
     def _refuse(self, problem: Problem) -> None:
         """Do without a snapshot that contradicts itself."""
@@ -595,13 +499,3 @@ class Life:
                 local_ts=raw.local_ts,
             )
         )
-
-
-def _same(one: Held, other: Held) -> bool:
-    """Whether two books hold the same levels."""
-    price = min(one.book.price_exponent, other.book.price_exponent)
-    size = min(one.book.size_exponent, other.book.size_exponent)
-    for held in (one, other):
-        held.book.refine(price, size)
-    depth = max(one.book.depth, other.book.depth)
-    return one.book.top(depth) == other.book.top(depth)
