@@ -12,7 +12,7 @@ import msgspec
 
 from jetl2.exchanges import wire
 from jetl2.exchanges.errors import UnexpectedFrame
-from jetl2.exchanges.exchange import Address, Frame, Keepalive, dumps
+from jetl2.exchanges.exchange import RENEW, Address, Frame, Keepalive, dumps
 from jetl2.schemas.records import (
     BUY,
     SELL,
@@ -43,6 +43,9 @@ KEEPALIVE = Keepalive(
     message=dumps({"method": "LIST_SUBSCRIPTIONS", "id": 0}), interval_s=20, stale_s=60
 )
 
+# Said before the server closes all connections
+GOING_DOWN = "serverShutdown"
+
 # Events that streams may carry and that become no record
 IGNORED = frozenset(
     {
@@ -55,7 +58,7 @@ IGNORED = frozenset(
         "avgPrice",
         "blockTrade",
         "referencePrice",
-        "serverShutdown",
+        GOING_DOWN,
         "continuous_kline",
         "indexPriceUpdate",
         "indexPrice_kline",
@@ -121,6 +124,8 @@ def classify(payload: bytes) -> Sequence[Address]:
     except msgspec.MsgspecError as error:
         message = f"no JSON object of a stream: {error}"
         raise UnexpectedFrame(message) from None
+    if event.e == GOING_DOWN:
+        return (Address("", RENEW),)
     if head.stream:
         name, _, channel = head.stream.partition("@")
         # a list in a stream over all symbols ("!ticker@arr") is about none

@@ -21,6 +21,7 @@ import msgspec
 from jetl2.exchanges import wire
 from jetl2.exchanges.errors import UnexpectedFrame
 from jetl2.exchanges.exchange import (
+    RENEW,
     Address,
     Classify,
     Exchange,
@@ -160,7 +161,8 @@ def classifier() -> Classify:
             if head.event.endswith("error"):
                 return (Address("", "error"),)
             if head.arg is None:
-                return (Address("", head.event),)
+                # a notice comes before the server closes, for an upgrade (UNSURE)
+                return (Address("", RENEW if head.event == "notice" else head.event),)
             channel, symbol = head.arg.channel, head.arg.instId
             if channel in FAMILIES:
                 named = [] if head.event else _concerned(channel, symbol, payload, subscribed)
