@@ -158,6 +158,11 @@ def _terraform() -> Iterator[Check]:
         cwd=TERRAFORM,
         skipped=missing,
     )
+    yield Check(
+        name="terraform topics.yaml",
+        argv=[sys.executable, str(ROOT / "build-support/check_topics.py")],
+        skipped=missing,
+    )
     modules = sorted(
         {path.parent for path in TERRAFORM.rglob("versions.tf") if ".terraform" not in path.parts}
     )

@@ -35,3 +35,31 @@ variable "force_destroy" {
   type        = bool
   default     = false
 }
+
+variable "raw_hot_days" {
+  description = "Days after which raw events of the lake go to a cheaper class, from which they are still read at once."
+  type        = number
+  default     = 30
+
+  validation {
+    condition     = var.raw_hot_days >= 1 && floor(var.raw_hot_days) == var.raw_hot_days
+    error_message = "raw_hot_days must be a whole number of at least 1."
+  }
+}
+
+variable "public" {
+  description = "Whether there is a bucket that anybody may read, for files that are published; no other bucket is ever public."
+  type        = bool
+  default     = false
+}
+
+variable "public_prefix" {
+  description = "Folder of that bucket that anybody may read."
+  type        = string
+  default     = "data"
+
+  validation {
+    condition     = can(regex("^[a-z0-9][a-z0-9/-]*[a-z0-9]$", var.public_prefix))
+    error_message = "public_prefix must be lower-case letters, digits, hyphens and slashes inside, such as data."
+  }
+}

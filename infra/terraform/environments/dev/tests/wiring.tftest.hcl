@@ -1,7 +1,7 @@
 mock_provider "aws" {}
 
 run "the_buckets_carry_the_environments_name" {
-  command = apply
+  command = plan
 
   assert {
     condition     = output.buckets.lake == "${var.prefix}-lake"
