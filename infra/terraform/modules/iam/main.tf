@@ -1,0 +1,202 @@
+locals {
+  # arn:aws:kafka:REGION:ACCOUNT:cluster/NAME/UUID -> the same with topic, group, transactional-id
+  topic         = replace(var.cluster_arn, ":cluster/", ":topic/")
+  group         = replace(var.cluster_arn, ":cluster/", ":group/")
+  transactional = replace(var.cluster_arn, ":cluster/", ":transactional-id/")
+
+  landing_groups = [for dataset in ["market", "raw"] : "${local.group}/${var.landing_group}.${dataset}"]
+  landing_ids    = [for dataset in ["market", "raw"] : "${local.transactional}/${var.landing_group}.${dataset}"]
+
+  connect  = { Sid = "Connect", Action = ["kafka-cluster:Connect"], Resource = [var.cluster_arn] }
+  writes   = { Sid = "WriteOnce", Action = ["kafka-cluster:WriteDataIdempotently"], Resource = [var.cluster_arn] }
+  own_keys = { Sid = "Encryption", Action = ["kms:Decrypt", "kms:GenerateDataKey"], Resource = [var.key_arn] }
+  code = {
+    Sid      = "Code"
+    Action   = ["s3:GetObject"]
+    Resource = ["${var.bucket_arns.artifacts}/*"]
+  }
+
+  workloads = {
+    # Exchange feeds to raw topics
+    ingestor = {
+      statements = [
+        local.connect,
+        local.writes,
+        {
+          Sid      = "WriteRaw"
+          Action   = ["kafka-cluster:CreateTopic", "kafka-cluster:DescribeTopic", "kafka-cluster:WriteData"]
+          Resource = ["${local.topic}/raw.*"]
+        },
+        {
+          # It makes the topic of requests too, so as to listen before the merger's first
+          Sid      = "HearRequests"
+          Action   = ["kafka-cluster:CreateTopic", "kafka-cluster:DescribeTopic", "kafka-cluster:ReadData"]
+          Resource = ["${local.topic}/control.*"]
+        },
+        {
+          Sid      = "OwnGroups"
+          Action   = ["kafka-cluster:DescribeGroup", "kafka-cluster:AlterGroup"]
+          Resource = ["${local.group}/jetl2-ingestor-*"]
+        },
+        {
+          Sid      = "ExchangeKeys"
+          Action   = ["secretsmanager:GetSecretValue"]
+          Resource = ["${local.secrets}/ingestor/*"]
+        },
+      ]
+    }
+    # Raw events to records, exactly once
+    merger = {
+      statements = [
+        local.connect,
+        local.writes,
+        {
+          Sid      = "ReadInputAndState"
+          Action   = ["kafka-cluster:DescribeTopic", "kafka-cluster:ReadData"]
+          Resource = ["${local.topic}/raw.*", "${local.topic}/*.changelog"]
+        },
+        {
+          Sid      = "WriteOutput"
+          Action   = ["kafka-cluster:CreateTopic", "kafka-cluster:DescribeTopic", "kafka-cluster:WriteData"]
+          Resource = [for name in ["market.*", "control.*", "dead.*", "*.changelog"] : "${local.topic}/${name}"]
+        },
+        {
+          # How far output is readable: the age of what is open
+          Sid      = "MeasureOutput"
+          Action   = ["kafka-cluster:ReadData"]
+          Resource = ["${local.topic}/market.*"]
+        },
+        {
+          Sid      = "OwnGroup"
+          Action   = ["kafka-cluster:DescribeGroup", "kafka-cluster:AlterGroup"]
+          Resource = ["${local.group}/${var.merger_group}"]
+        },
+        {
+          # Fencing can be believed because nobody else may use these
+          Sid      = "OwnTransactions"
+          Action   = ["kafka-cluster:DescribeTransactionalId", "kafka-cluster:AlterTransactionalId"]
+          Resource = ["${local.transactional}/${var.merger_group}.task-*"]
+        },
+      ]
+    }
+    # Kafka to the lake
+    landing = {
+      statements = [
+        local.connect,
+        local.writes,
+        {
+          Sid      = "ReadInput"
+          Action   = ["kafka-cluster:DescribeTopic", "kafka-cluster:ReadData"]
+          Resource = ["${local.topic}/market.*", "${local.topic}/raw.*"]
+        },
+        {
+          Sid      = "OwnGroups"
+          Action   = ["kafka-cluster:DescribeGroup", "kafka-cluster:AlterGroup"]
+          Resource = local.landing_groups
+        },
+        {
+          # Spark's readers bring their own names and never commit
+          Sid      = "SparkReaders"
+          Action   = ["kafka-cluster:DescribeGroup", "kafka-cluster:AlterGroup"]
+          Resource = ["${local.group}/spark-kafka-*"]
+        },
+        {
+          Sid      = "OwnTransactions"
+          Action   = ["kafka-cluster:DescribeTransactionalId", "kafka-cluster:AlterTransactionalId"]
+          Resource = local.landing_ids
+        },
+        {
+          # Never DeleteObject: what landed stays
+          Sid      = "WriteLake"
+          Action   = ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"]
+          Resource = ["${var.bucket_arns.lake}/*"]
+        },
+        { Sid = "ListLake", Action = ["s3:ListBucket"], Resource = [var.bucket_arns.lake] },
+        local.code,
+        local.own_keys,
+      ]
+    }
+    # Lake to exported files
+    export = {
+      statements = [
+        { Sid = "ReadLake", Action = ["s3:GetObject"], Resource = ["${var.bucket_arns.lake}/*"] },
+        {
+          Sid      = "WriteDownloads"
+          Action   = ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"]
+          Resource = ["${var.bucket_arns.downloads}/*"]
+        },
+        { Sid = "List", Action = ["s3:ListBucket"], Resource = [var.bucket_arns.lake, var.bucket_arns.downloads] },
+        local.code,
+        local.own_keys,
+      ]
+    }
+    # Exports, catalog and coverage; starts export jobs
+    api-grpc = {
+      statements = [
+        { Sid = "ReadLake", Action = ["s3:GetObject"], Resource = ["${var.bucket_arns.lake}/*"] },
+        {
+          Sid      = "KeepExports"
+          Action   = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"]
+          Resource = ["${var.bucket_arns.downloads}/*"]
+        },
+        { Sid = "List", Action = ["s3:ListBucket"], Resource = [var.bucket_arns.lake, var.bucket_arns.downloads] },
+        local.own_keys,
+        {
+          Sid      = "StartExports"
+          Action   = ["emr-serverless:StartJobRun", "emr-serverless:GetApplication"]
+          Resource = [var.export_application_arn]
+        },
+        {
+          Sid      = "FollowExports"
+          Action   = ["emr-serverless:GetJobRun", "emr-serverless:CancelJobRun"]
+          Resource = ["${var.export_application_arn}/jobruns/*"]
+        },
+        {
+          Sid       = "RunThemAsExport"
+          Action    = ["iam:PassRole"]
+          Resource  = [aws_iam_role.this["export"].arn]
+          Condition = { StringEquals = { "iam:PassedToService" = "emr-serverless.amazonaws.com" } }
+        },
+        {
+          Sid      = "ApiKeys"
+          Action   = ["secretsmanager:GetSecretValue"]
+          Resource = ["${local.secrets}/api-grpc/*"]
+        },
+      ]
+    }
+  }
+
+  secrets  = "arn:aws:secretsmanager:${var.region}:${var.account_id}:secret:${var.prefix}"
+  services = { for name in ["ingestor", "merger", "api-grpc"] : name => "pods.eks.amazonaws.com" }
+  jobs     = { for name in ["landing", "export"] : name => "emr-serverless.amazonaws.com" }
+}
+
+resource "aws_iam_role" "this" {
+  for_each = merge(local.services, local.jobs)
+
+  name        = "${var.prefix}-${each.key}"
+  description = "${var.prefix}: what ${each.key} may do"
+
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Principal = { Service = each.value }
+      # Pod identity tags the session with pod and namespace
+      Action    = each.value == "pods.eks.amazonaws.com" ? ["sts:AssumeRole", "sts:TagSession"] : ["sts:AssumeRole"]
+      Condition = { StringEquals = { "aws:SourceAccount" = var.account_id } }
+    }]
+  })
+}
+
+resource "aws_iam_role_policy" "this" {
+  for_each = local.workloads
+
+  name = "workload"
+  role = aws_iam_role.this[each.key].id
+
+  policy = jsonencode({
+    Version   = "2012-10-17"
+    Statement = [for statement in each.value.statements : merge({ Effect = "Allow" }, statement)]
+  })
+}

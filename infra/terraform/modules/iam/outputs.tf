@@ -1,0 +1,9 @@
+output "role_arns" {
+  description = "Workload -> its role: ingestor, merger and api-grpc for pods, landing and export for jobs."
+  value       = { for name, role in aws_iam_role.this : name => role.arn }
+}
+
+output "service_roles" {
+  description = "Service -> its role, for pod identity."
+  value       = { for name in keys(local.services) : name => aws_iam_role.this[name].arn }
+}

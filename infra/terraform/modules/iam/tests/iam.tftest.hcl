@@ -1,0 +1,110 @@
+mock_provider "aws" {
+  mock_resource "aws_iam_role" {
+    defaults = { arn = "arn:aws:iam::123456789012:role/a-role" }
+  }
+}
+
+variables {
+  prefix                 = "jetl2-test"
+  region                 = "eu-central-1"
+  account_id             = "123456789012"
+  cluster_arn            = "arn:aws:kafka:eu-central-1:123456789012:cluster/jetl2-test-kafka/uuid-1"
+  key_arn                = "arn:aws:kms:eu-central-1:123456789012:key/1"
+  export_application_arn = "arn:aws:emr-serverless:eu-central-1:123456789012:/applications/1"
+  bucket_arns = {
+    lake      = "arn:aws:s3:::lake"
+    downloads = "arn:aws:s3:::downloads"
+    artifacts = "arn:aws:s3:::artifacts"
+  }
+}
+
+run "each_only_what_it_needs" {
+  command = apply
+
+  assert {
+    condition = {
+      for name, policy in aws_iam_role_policy.this : name => flatten([
+        for statement in jsondecode(policy.policy).Statement : statement.Resource if contains(statement.Action, "kafka-cluster:AlterGroup")
+      ]) } == {
+      ingestor = ["arn:aws:kafka:eu-central-1:123456789012:group/jetl2-test-kafka/uuid-1/jetl2-ingestor-*"]
+      merger   = ["arn:aws:kafka:eu-central-1:123456789012:group/jetl2-test-kafka/uuid-1/jetl2.merger"]
+      landing = [
+        "arn:aws:kafka:eu-central-1:123456789012:group/jetl2-test-kafka/uuid-1/jetl2.landing.market",
+        "arn:aws:kafka:eu-central-1:123456789012:group/jetl2-test-kafka/uuid-1/jetl2.landing.raw",
+        "arn:aws:kafka:eu-central-1:123456789012:group/jetl2-test-kafka/uuid-1/spark-kafka-*",
+      ]
+      export   = []
+      api-grpc = []
+    }
+    error_message = "Somebody may commit another's offsets."
+  }
+
+  assert {
+    condition = {
+      for name, policy in aws_iam_role_policy.this : name => flatten([
+        for statement in jsondecode(policy.policy).Statement : statement.Resource if contains(statement.Action, "kafka-cluster:AlterTransactionalId")
+      ]) } == {
+      ingestor = []
+      merger   = ["arn:aws:kafka:eu-central-1:123456789012:transactional-id/jetl2-test-kafka/uuid-1/jetl2.merger.task-*"]
+      landing = [
+        "arn:aws:kafka:eu-central-1:123456789012:transactional-id/jetl2-test-kafka/uuid-1/jetl2.landing.market",
+        "arn:aws:kafka:eu-central-1:123456789012:transactional-id/jetl2-test-kafka/uuid-1/jetl2.landing.raw",
+      ]
+      export   = []
+      api-grpc = []
+    }
+    error_message = "Somebody may use another's transactional ids."
+  }
+
+  assert {
+    condition = alltrue(flatten([
+      for policy in aws_iam_role_policy.this : [
+        for statement in jsondecode(policy.policy).Statement : [
+          alltrue([for action in statement.Action : !strcontains(action, "*")]),
+          !contains(statement.Resource, "*"),
+        ]
+      ]
+    ]))
+    error_message = "A policy allows everything of something."
+  }
+
+  assert {
+    condition = {
+      for name, policy in aws_iam_role_policy.this : name => flatten([
+        for statement in jsondecode(policy.policy).Statement : [
+          for resource in statement.Resource : resource if contains(statement.Action, "s3:PutObject") || contains(statement.Action, "s3:DeleteObject")
+        ]
+    ]) } == { ingestor = [], merger = [], landing = ["arn:aws:s3:::lake/*"], export = ["arn:aws:s3:::downloads/*"], api-grpc = ["arn:aws:s3:::downloads/*"] }
+    error_message = "Somebody may write where it should not."
+  }
+
+  assert {
+    condition = alltrue([
+      for name, policy in aws_iam_role_policy.this :
+      !strcontains(policy.policy, "s3:DeleteObject") if name != "api-grpc"
+    ])
+    error_message = "Somebody else than the API may delete objects."
+  }
+
+  assert {
+    condition = alltrue([
+      for role in aws_iam_role.this :
+      jsondecode(role.assume_role_policy).Statement[0].Condition.StringEquals["aws:SourceAccount"] == "123456789012"
+    ])
+    error_message = "A role can be taken on for another account."
+  }
+}
+
+run "wrong_values_are_refused" {
+  command = plan
+
+  variables {
+    prefix       = "JetL2"
+    region       = "Frankfurt"
+    account_id   = "me"
+    cluster_arn  = "jetl2-test-kafka"
+    merger_group = "*"
+  }
+
+  expect_failures = [var.prefix, var.region, var.account_id, var.cluster_arn, var.merger_group]
+}
