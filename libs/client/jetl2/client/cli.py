@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from jetl2.client.commands import catalog, export, ingest, replay
+from jetl2.client.commands import admin, catalog, export, ingest, replay
 from jetl2.client.errors import ClientError
 
 _EPILOG = (
@@ -33,6 +33,11 @@ app.command(
     add_help_option=False,
     context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
 )(ingest.ingest)
+app.command(
+    "admin",
+    add_help_option=False,
+    context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
+)(admin.admin)
 
 
 @app.callback(invoke_without_command=True)

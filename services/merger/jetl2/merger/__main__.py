@@ -23,6 +23,8 @@ ABOUT = """
 Merges raw exchange traffic (raw.<exchange>) into books, trades and tickers (market.<exchange>):
 each event exactly once, in the order of each symbol, gaps shown and never papered over.
 State lives in memory and in the topic merger.changelog; it may be killed at any time.
+
+`merger admin` looks at that state and repairs it, beside the running ones (`jetl2 admin`; --help).
 """
 EXAMPLE = "JETL2_MERGER_BOOTSTRAP_SERVERS=localhost:9092 JETL2_MERGER_HTTP_PORT=8080 merger"
 
@@ -38,7 +40,12 @@ _log = log.get()
 
 
 def main() -> int:
-    """Run the merger; return its exit code."""
+    """Run the merger, or do what an admin command says; return the exit code."""
+    if sys.argv[1:2] == ["admin"]:
+        # Not before: a merger that was killed must be back soon
+        from jetl2.merger.admin import commands  # noqa: PLC0415
+
+        return commands.main(sys.argv[2:])
     settings = cli.start("merger", Settings, about=ABOUT, example=EXAMPLE)
     known = _known(settings)
     try:
@@ -56,7 +63,7 @@ def main() -> int:
         while not stopped:
             _merge(settings, known, checks, stopped)
     except RefusedError as error:
-        _log.error("refused", problem=str(error), see="README, Refusals")
+        _log.error("refused", problem=str(error), see="docs/runbooks/merger.md")
         sys.stderr.flush()
         # Other tasks' transactions are left to their next owner, and no thread is waited for
         os._exit(EXIT_REFUSED)
