@@ -92,6 +92,7 @@ def _checks() -> Iterator[Check]:
     yield Check(
         name="docs/exchanges.md", argv=[python, "build-support/exchange_table.py", "--check"]
     )
+    yield Check(name="docs/runbooks", argv=[python, "build-support/check_runbooks.py"])
     yield from _terraform()
     yield from _mypy()
     # Computing dependencies applies the rules between packages
