@@ -14,7 +14,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jetl2.testkit.reference import over_fix, protocols
+from jetl2.testkit import protocols
+from jetl2.testkit.reference import over_fix
 from jetl2.testkit.reference.book import Book, Books, Levels
 from jetl2.testkit.reference.sums import kraken_checksum, okx_checksum
 

@@ -1,5 +1,5 @@
 """As the derivatives of the same exchange."""
 
-from jetl2.testkit.reference.protocols.bybit import apply
+from jetl2.testkit.protocols.bybit import apply
 
 __all__ = ["apply"]

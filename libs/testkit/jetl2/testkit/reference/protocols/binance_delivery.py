@@ -1,5 +1,0 @@
-"""As the futures of the other margin."""
-
-from jetl2.testkit.reference.protocols.binance_futures import apply
-
-__all__ = ["apply"]

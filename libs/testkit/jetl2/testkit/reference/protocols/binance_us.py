@@ -1,5 +1,0 @@
-"""As the house's first site."""
-
-from jetl2.testkit.reference.protocols.binance import apply
-
-__all__ = ["apply"]
