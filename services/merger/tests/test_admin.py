@@ -9,7 +9,7 @@ from jetl2.exchanges.exchange import Exchange
 from jetl2.exchanges.session import Session
 from jetl2.merger.admin import commands, show, verdicts
 from jetl2.merger.admin.errors import UsageError
-from jetl2.merger.admin.redrive import Wanted
+from jetl2.merger.admin.redrive import Wanted, leave_repeated
 from jetl2.merger.admin.verdicts import Found
 from jetl2.schemas.records import CONNECTED, FRAME, DeadLetter, Gap, RawEvent, Trade
 
@@ -153,6 +153,14 @@ def _event(exchange: Exchange, symbol: str, payload: bytes, counter: int, **give
         kind=given.get("kind", FRAME),
         payload=payload,
     )
+
+
+def test_of_letters_of_two_recorders_one_goes() -> None:
+    found = [letter(trade("BTCUSDT", number)) for number in (5, 6, 5)]
+    for each in found:
+        assert judged(each) == verdicts.REDRIVE
+    leave_repeated(found)
+    assert [each.verdict for each in found] == [verdicts.REDRIVE] * 2 + [verdicts.TWICE]
 
 
 def test_letters_are_chosen_by_symbol_and_time() -> None:

@@ -80,9 +80,11 @@ def find(cluster: Cluster, exchange: Exchange, wanted: Wanted) -> list[Found]:
                 found.append(Found(topic, number, message.offset() or 0, letter))
     for each in found:
         verdicts.judge(exchange, each)
+    found.sort(key=lambda each: each.letter.local_ts)
     _leave_noted(cluster, found)
     _leave_merged(cluster, exchange, found)
-    return sorted(found, key=lambda each: each.letter.local_ts)
+    leave_repeated(found)
+    return found
 
 
 def apply(
@@ -269,6 +271,18 @@ def _leave_merged(cluster: Cluster, exchange: Exchange, found: Sequence[Found]) 
                 each.verdict = verdicts.MERGED
             elif there:
                 each.verdict, each.detail = verdicts.PARTLY, ", ".join(sorted(there))
+
+
+def leave_repeated(found: Iterable[Found]) -> None:
+    """Leave what a second recorder could not read either: of equal letters the first goes."""
+    taken: dict[str, set[str]] = defaultdict(set)
+    for each in found:
+        if each.verdict != verdicts.REDRIVE:
+            continue
+        ids = taken[each.letter.symbol]
+        if each.ids & ids:
+            each.verdict = verdicts.TWICE if each.ids <= ids else verdicts.PARTLY
+        ids |= each.ids
 
 
 def _leave_old(cluster: Cluster, topic: str, number: int, letters: Iterable[Found]) -> None:
