@@ -9,11 +9,34 @@ provider "aws" {
   }
 }
 
-module "s3" {
-  source = "../../modules/s3"
+module "platform" {
+  source = "../../modules/platform"
 
-  prefix        = var.prefix
-  download_days = var.download_days
-  # Nothing here is worth keeping
-  force_destroy = true
+  environment           = "dev"
+  prefix                = var.prefix
+  region                = var.region
+  zones                 = var.zones
+  exchanges             = var.exchanges
+  brokers               = var.brokers
+  broker_type           = var.broker_type
+  broker_storage_gb     = var.broker_storage_gb
+  broker_storage_max_gb = var.broker_storage_max_gb
+  nat                   = var.nat
+  download_days         = var.download_days
+  force_destroy         = var.force_destroy
+  job_versions          = var.job_versions
+  landing_jars          = var.landing_jars
+  job_cpu               = var.job_cpu
+  node_types            = var.node_types
+  nodes_per_zone        = var.nodes_per_zone
+  nodes_per_zone_max    = var.nodes_per_zone_max
+  admin_role_arns       = var.admin_role_arns
+  admin_cidrs           = var.admin_cidrs
+  alarm_emails          = var.alarm_emails
+  budget_usd            = var.budget_usd
+}
+
+moved {
+  from = module.s3
+  to   = module.platform.module.s3
 }
