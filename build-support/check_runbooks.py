@@ -2,6 +2,7 @@
 
 - what a page names in backticks as `jetl2_...` is a metric of the code
 - each event that is logged as an error, each exit code of a job and the merger's refusals have a heading
+- each alarm of the infrastructure, and each metric that it asks for, has a heading
 - each heading is of something that there is
 - each `jetl2 admin` command named is one
 
@@ -18,6 +19,7 @@ from pathlib import Path
 from packages import ROOT
 
 PAGES = ROOT / "docs/runbooks"
+ALARMS = ROOT / "infra/terraform/modules"
 # Page -> folders whose events have their entries on it
 SCOPES = {
     "ingestor": ("services/ingestor",),
@@ -40,6 +42,7 @@ HEADING = re.compile(r"^### (.+)$", re.MULTILINE)
 TICKED = re.compile(r"`([^`\n]+)`")
 # With a dash behind it is the beginning of many
 METRIC = re.compile(r"\bjetl2_[a-z0-9_]*[a-z0-9]\b(?!_)")
+ALARM = re.compile(r"^\s*- alert: (\w+)", re.MULTILINE)
 COMMAND = re.compile(r"jetl2 admin ([a-z]+)")
 ADMIN = ROOT / "services/merger/jetl2/merger/admin/commands.py"
 
@@ -65,6 +68,7 @@ def main(pages: Path = PAGES) -> int:
     """Print what does not hold; return the exit code."""
     read = {page: _code(folders) for page, folders in SCOPES.items()}
     problems = [line for page in SCOPES for line in _page(pages / f"{page}.md", read, page)]
+    problems += _alarms(pages)
     for line in problems:
         print(line)
     return 1 if problems else 0
@@ -94,6 +98,17 @@ def _page(path: Path, read: dict[str, Code], page: str) -> Iterator[str]:
             yield f"{name}: {word} has an entry, and nothing says it"
     for command in sorted(set(COMMAND.findall(text)) - _commands()):
         yield f"{name}: there is no command jetl2 admin {command}"
+
+
+def _alarms(pages: Path) -> Iterator[str]:
+    """Yield each alarm, and each metric of one, that no page has an entry for."""
+    headings = [h for path in pages.glob("*.md") for h in HEADING.findall(path.read_text())]
+    headed = {word for heading in headings for word in TICKED.findall(heading)}
+    for rules in sorted(ALARMS.rglob("rules.yaml")):
+        text = rules.read_text()
+        asked = {re.sub(r"_(bucket|count|sum)$", "", metric) for metric in METRIC.findall(text)}
+        for word in sorted((asked | set(ALARM.findall(text))) - headed):
+            yield f"{rules.parent.name}/{rules.name}: no runbook has an entry for {word}"
 
 
 def _code(folders: tuple[str, ...]) -> Code:

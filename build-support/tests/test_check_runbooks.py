@@ -59,6 +59,22 @@ def test_drift_is_told(
     assert f"docs/runbooks/{page}.md: {told}" in capsys.readouterr().out
 
 
+def test_an_alarm_without_an_entry_is_told(
+    pages: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    rules = tmp_path / "rules.yaml"
+    rules.write_text("- alert: MergerBehind\n- alert: Sings\n  expr: jetl2_merger_tasks > 1\n")
+    monkeypatch.setattr(check_runbooks, "ALARMS", tmp_path)
+    assert check_runbooks.main(pages) == 1
+    out = capsys.readouterr().out
+    assert "rules.yaml: no runbook has an entry for Sings\n" in out
+    assert "rules.yaml: no runbook has an entry for jetl2_merger_tasks\n" in out
+    assert "MergerBehind" not in out
+
+
 def test_a_missing_page_is_told(pages: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (pages / "export.md").unlink()
     assert check_runbooks.main(pages) == 1
