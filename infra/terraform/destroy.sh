@@ -38,5 +38,5 @@ if $with_data; then
   find "$scratch/terraform" -name '*.tf' -exec sed -i.bak -E 's/^( +prevent_destroy += )true$/\1false/' {} +
 fi
 cd "$scratch/terraform/environments/$environment"
-terraform init -input=false "$@"
+terraform init -input=false ${TF_PLUGIN_DIR:+-plugin-dir="$TF_PLUGIN_DIR"} "$@"
 terraform destroy
