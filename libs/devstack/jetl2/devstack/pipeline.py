@@ -16,6 +16,7 @@ from jetl2.devstack.errors import ProcessError, StackError
 from jetl2.devstack.process import Process, free_ports, running, wait_until
 from jetl2.devstack.sources import Source
 from jetl2.devstack.stack import DOWNLOADS, LAKE, Stack
+from jetl2.exchanges import adapters
 from jetl2.schemas import topics
 
 MERGER_GROUP = "jetl2.merger"
@@ -51,8 +52,16 @@ class Pipeline:
 
     @contextmanager
     def ingestor(self, sources: Sequence[Source], data_types: Sequence[str]) -> Iterator[Process]:
-        """Run the ingestor on all sources for the length of the block."""
-        wanted = {s.exchange: {"symbols": s.symbols, "data_types": data_types} for s in sources}
+        """Run the ingestor on all sources, for what of the types each has, until the block ends."""
+        wanted = {
+            source.exchange: {
+                "symbols": source.symbols,
+                "data_types": [
+                    t for t in data_types if t in adapters.get(source.exchange).channels
+                ],
+            }
+            for source in sources
+        }
         endpoints = {s.exchange: s.endpoints for s in sources if s.endpoints}
         settings = {
             "JETL2_INGESTOR_BOOTSTRAP_SERVERS": self.bootstrap_servers,
