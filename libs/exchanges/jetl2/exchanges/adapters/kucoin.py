@@ -201,6 +201,8 @@ EXCHANGE = Exchange(
     classify=classify,
     parse=parse,
     rule=sequence.REST_RANGE,
+    # as many as the snapshot has: what lies deeper is only partly known
+    book_depth=100,
     snapshot=RestSnapshot(url=snapshot_url, parse=parse_snapshot, weight=4, weight_per_minute=2000),
     instruments=Instruments(
         url="https://api.kucoin.com/api/v2/symbols",
