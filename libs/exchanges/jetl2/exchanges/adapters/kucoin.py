@@ -12,14 +12,12 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from jetl2.exchanges import wire
+from jetl2.exchanges import spot_lists, wire
 from jetl2.exchanges.errors import UnexpectedFrame
 from jetl2.exchanges.exchange import (
     Address,
     Exchange,
     Frame,
-    Instrument,
-    Instruments,
     Keepalive,
     Limits,
     RestSnapshot,
@@ -170,26 +168,6 @@ def parse_token(body: Frame) -> str:
     return f"{data['instanceServers'][0]['endpoint']}?{urlencode({'token': data['token']})}"
 
 
-def parse_instruments(body: Frame) -> Iterable[Instrument]:
-    """Return what is listed."""
-    for item in body["data"]:
-        yield Instrument(
-            symbol=item["symbol"],
-            base=item["baseCurrency"],
-            quote=item["quoteCurrency"],
-            kind="spot",
-            active=item["enableTrading"],
-            price_increment=item["priceIncrement"],
-            size_increment=item["baseIncrement"],
-        )
-
-
-def parse_volumes(body: Frame) -> Iterable[tuple[str, float]]:
-    """Return the volume of each symbol in its quote currency."""
-    for item in body["data"]["ticker"]:
-        yield item["symbol"], float(item["volValue"] or 0)
-
-
 EXCHANGE = Exchange(
     name="kucoin",
     docs="https://www.kucoin.com/docs-new/3470082w0 (classic websocket, read 2026-11-22)",
@@ -204,12 +182,7 @@ EXCHANGE = Exchange(
     # as many as the snapshot has: what lies deeper is only partly known
     book_depth=100,
     snapshot=RestSnapshot(url=snapshot_url, parse=parse_snapshot, weight=4, weight_per_minute=2000),
-    instruments=Instruments(
-        url="https://api.kucoin.com/api/v2/symbols",
-        parse=parse_instruments,
-        volumes_url="https://api.kucoin.com/api/v1/market/allTickers",
-        volumes=parse_volumes,
-    ),
+    instruments=spot_lists.instruments("https://api.kucoin.com"),
     # the token's answer asks for a ping each 18 s; its pong shows that the connection lives
     keepalive=Keepalive(message=dumps({"id": "1", "type": "ping"}), interval_s=18, stale_s=40),
     # requests are to come after the welcome

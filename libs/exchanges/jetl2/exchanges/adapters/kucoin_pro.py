@@ -13,14 +13,12 @@ from typing import Any
 
 import msgspec
 
-from jetl2.exchanges import wire
+from jetl2.exchanges import spot_lists, wire
 from jetl2.exchanges.errors import UnexpectedFrame
 from jetl2.exchanges.exchange import (
     Address,
     Exchange,
     Frame,
-    Instrument,
-    Instruments,
     Keepalive,
     Limits,
     dumps,
@@ -151,26 +149,6 @@ def _ticker(data: dict[str, Any]) -> MarketRecord:
     )
 
 
-def parse_instruments(body: Frame) -> Iterable[Instrument]:
-    """Return what is listed."""
-    for item in body["data"]:
-        yield Instrument(
-            symbol=item["symbol"],
-            base=item["baseCurrency"],
-            quote=item["quoteCurrency"],
-            kind="spot",
-            active=item["enableTrading"],
-            price_increment=item["priceIncrement"],
-            size_increment=item["baseIncrement"],
-        )
-
-
-def parse_volumes(body: Frame) -> Iterable[tuple[str, float]]:
-    """Return the volume of each symbol in its quote currency."""
-    for item in body["data"]["ticker"]:
-        yield item["symbol"], float(item["volValue"] or 0)
-
-
 EXCHANGE = Exchange(
     name="kucoin-pro",
     docs="https://www.kucoin.com/docs-new/3470354w0 (websocket, 2026-07-15, read 2026-11-23)",
@@ -185,12 +163,7 @@ EXCHANGE = Exchange(
     rule=replace(sequence.CHAN_PLUS1, follow="range"),
     book_depth=DEPTH,
     depths=(DEPTH,),
-    instruments=Instruments(
-        url="https://api.kucoin.com/api/v2/symbols",
-        parse=parse_instruments,
-        volumes_url="https://api.kucoin.com/api/v1/market/allTickers",
-        volumes=parse_volumes,
-    ),
+    instruments=spot_lists.instruments("https://api.kucoin.com"),
     # the welcome asks for a ping each 18 s; its pong shows that the connection lives
     keepalive=Keepalive(message=dumps({"id": "1", "type": "ping"}), interval_s=18, stale_s=40),
     # requests are to come after the welcome
