@@ -24,7 +24,6 @@ __all__ = [
     "Books",
     "Instant",
     "Levels",
-    "final_books",
     "instants",
     "kraken_checksum",
     "messages",
@@ -85,14 +84,6 @@ def messages(
                 continue
             frame = _json(binary) if entry["dir"] == "http" else decode(binary)
             yield message, local_ts, protocol.apply(books, entry, frame), books
-
-
-def final_books(path: Path, exchange: str) -> Books:
-    """Return the books at the end of a session, by symbol."""
-    found: Books = {}
-    for _, _, _, books in messages(path, exchange):
-        found = books
-    return found
 
 
 def _json(raw: bytes) -> Any:
