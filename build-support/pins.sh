@@ -28,3 +28,4 @@ compile pytest 3.11 -c dev.txt
 compile setuptools 3.11 -c dev.txt
 compile constraints 3.11 -c dev.txt --no-emit-package pyspark --no-emit-package py4j
 compile readers 3.11
+compile audit 3.11
