@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 PYTHON := .cache/env/dev/bin/python
 
-.PHONY: help demo test check fmt docs package pins release clean env
+.PHONY: help demo test faults check fmt docs package pins release clean env
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; do printf '  make %-9s %s\n' "$$name" "$$what"; done
@@ -12,6 +12,9 @@ demo: ## run the whole platform here, end to end; SOURCE=recordings|simulated|li
 
 test: ## run everything that CI runs
 	@build-support/env.sh dev && $(PYTHON) build-support/ci.py
+
+faults: ## inject faults and recount every record: SEED=7 SECONDS=60 FAULTS=F1,F2
+	@SEED="$(SEED)" FAULT_SECONDS="$(SECONDS)" FAULTS="$(FAULTS)" build-support/faults.sh
 
 check: ## run the static checks: style, types, dependency rules, infrastructure
 	@build-support/env.sh dev && $(PYTHON) build-support/check.py

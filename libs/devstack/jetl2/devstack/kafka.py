@@ -114,11 +114,14 @@ def create_topics(
     bootstrap_servers: str,
     partitions: Mapping[str, int],
     config: Mapping[str, str] | None = None,
+    *,
+    replication: int = 1,
 ) -> None:
     """Create topics, name -> partitions; those that exist stay as they are.
 
     Args:
         config: Of all of them; None: what each has by its name.
+        replication: Copies of each partition.
     """
     admin = _admin(bootstrap_servers)
     existing = admin.list_topics(timeout=10).topics
@@ -126,7 +129,7 @@ def create_topics(
         NewTopic(
             name,
             num_partitions=count,
-            replication_factor=1,
+            replication_factor=replication,
             config=topics.config(name) if config is None else dict(config),
         )
         for name, count in partitions.items()

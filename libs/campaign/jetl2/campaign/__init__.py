@@ -1,0 +1,1 @@
+"""The fault campaign: what must never happen, tried on purpose, on real components."""
