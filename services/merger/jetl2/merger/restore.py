@@ -16,6 +16,9 @@ from jetl2.merger.topology import Message, apply
 from jetl2.schemas import avro, topics
 from jetl2.schemas.records import BookState, Commit
 
+# Within this time a restored store writes the states of the symbols that it had to replay
+REPLAYED_DUE_S = 1.0
+
 
 def load(store: Store, changelog: Mapping[bytes, bytes]) -> Commit | None:
     """Fill an empty store with the BookStates of its changelog (step 1).
@@ -167,7 +170,12 @@ def verify(store: Store, last: Commit | None, now: float, snapshot_interval_s: f
             )
     for feed in store.feeds.values():
         for entry in feed.entries.values():
-            entry.due = now + snapshot_interval_s * stagger(entry.name)
+            # What was replayed is written soon: deaths in a row must not make the replay longer
+            # and longer
+            spread_s = (
+                min(snapshot_interval_s, REPLAYED_DUE_S) if entry.dirty else snapshot_interval_s
+            )
+            entry.due = now + spread_s * stagger(entry.name)
 
 
 def _decode(store: Store, key: bytes, value: bytes) -> BookState | Commit:
