@@ -35,7 +35,7 @@ env: ## make the development environment in .cache/env/dev
 	@build-support/env.sh dev
 
 release: ## release a package: make release PACKAGE=ingestor PART=major|minor|patch
-	@build-support/env.sh dev && $(PYTHON) build-support/release.py "$(PACKAGE)" "$(PART)"
+	@build-support/env.sh dev && $(PYTHON) build-support/release.py $(PACKAGE) $(PART)
 
 clean: ## remove what was built, and the environments
 	@rm -rf dist .cache .pants.d .pids .mypy_cache .ruff_cache .pytest_cache
