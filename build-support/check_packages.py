@@ -15,9 +15,9 @@ from packages import ROOT, Package, read
 SIZES = {"tests": 400, "adapters": 200, "": 300}
 # Where an exchange may be named: its modules, and what is tested or played with them
 NAMING = {"adapters", "dialects", "over_fix", "tests"}
-# Checksums and sequence rules are families, named after the exchange that has them; the testkit holds
+# Checksums and sequence rules are families, named after the exchange that has them; testkit and campaign hold
 # references that must not share the code they judge
-NAMING_PACKAGES = {"libs/orderbook", "libs/testkit"}
+NAMING_PACKAGES = {"libs/orderbook", "libs/testkit", "libs/campaign"}
 
 
 def main() -> int:

@@ -60,7 +60,7 @@ def campaign(
             if not chosen or (short and not scenario.IN_SLICE):
                 continue
             length = scenario.IN_SLICE if short else seconds
-            reports.append(_one(name, seed, length, chosen, keep))
+            reports.append(trial(name, seed, length, chosen, keep))
             if out:
                 with out.open("a") as file:
                     file.write(json.dumps(reports[-1]) + "\n")
@@ -68,10 +68,13 @@ def campaign(
     raise typer.Exit(0 if reports and all(r["good"] for r in reports) else 1)
 
 
-def _one(
-    name: str, seed: int, seconds: float, faults: frozenset[str], keep: Path | None
+def trial(
+    name: str, seed: int, seconds: float, faults: frozenset[str], keep: Path | None = None
 ) -> dict[str, Any]:
-    """Run one scenario with one seed; what it cannot do at all is a problem of the trial."""
+    """Run one scenario with one seed, and return its report.
+
+    What the scenario could not do at all is a problem of the report: other trials go on.
+    """
     with tempfile.TemporaryDirectory(prefix="jetl2-campaign-") as scratch:
         folder = (keep or Path(scratch)) / f"{name}-{seed}-{int(time.time())}"
         folder.mkdir(parents=True)
@@ -80,12 +83,12 @@ def _one(
             def say(text: str) -> None:
                 status.update(f"{name} seed {seed}: {text}")
 
-            trial = Trial(name, seed, seconds, faults, folder, say)
+            run = Trial(name, seed, seconds, faults, folder, say)
             try:
-                scenarios.load()[name].run(trial)
+                scenarios.load()[name].run(run)
             except Exception as error:  # noqa: BLE001 - the other trials are still worth running
-                trial.problem(f"{type(error).__name__}: {error}")
-        report = trial.report()
+                run.problem(f"{type(error).__name__}: {error}")
+        report = run.report()
     _console.print(_line(report))
     return report
 

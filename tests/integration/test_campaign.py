@@ -1,0 +1,38 @@
+"""The slice of the fault campaign that belongs to every test run: `make faults` runs all of it."""
+
+import os
+import time
+
+import pytest
+
+from jetl2.campaign import __main__ as campaign
+from jetl2.campaign import scenarios
+from jetl2.campaign.scenarios import merger_deaths
+from jetl2.devstack import pipeline
+from jetl2.devstack.errors import StackError
+from jetl2.merger import crash
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
+
+KNOWN = scenarios.load()
+
+
+@pytest.mark.parametrize("name", [name for name, s in KNOWN.items() if s.IN_SLICE])
+def test_nothing_is_lost_repeated_or_wrong(name: str) -> None:
+    try:
+        pipeline.built("merger")
+    except StackError as error:
+        pytest.skip(str(error))
+    # Another seed each run finds more; the report names it, and JETL2_SEED repeats it
+    seed = int(os.environ.get("JETL2_SEED", time.time() % 100_000))
+    scenario = KNOWN[name]
+
+    report = campaign.trial(name, seed, scenario.IN_SLICE, frozenset(scenario.FAULTS))
+
+    assert report["good"], report
+    assert report["records"] > 0
+    assert report["injected"]
+
+
+def test_every_crash_point_of_the_merger_is_in_the_campaign() -> None:
+    assert merger_deaths.POINTS == crash.POINTS
