@@ -30,3 +30,4 @@ compile constraints 3.11 -c dev.txt --no-emit-package pyspark --no-emit-package 
 compile readers 3.11
 compile audit 3.11
 compile helm 3.11 --no-deps
+compile spark35 3.11
