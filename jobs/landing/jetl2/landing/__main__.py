@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 from pyspark.sql import SparkSession
 
-from jetl2.landing import run, source
+from jetl2.landing import crash, run, source
 from jetl2.landing.errors import LandingError
 from jetl2.landing.offsets import Offsets
 from jetl2.landing.plan import Range
@@ -39,6 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the job and return its exit code."""
     settings = cli.start("landing", Settings, about=_ABOUT, example=_EXAMPLE, argv=argv)
     log.setup(settings.log_level, settings.log_format)
+    crash.arm(settings.crash_at)
     datasets: Sequence[Dataset] = (
         get_args(Dataset) if settings.datasets == "all" else (settings.datasets,)
     )

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
+from jetl2.landing import crash
 from jetl2.landing.errors import FencedError, UnavailableError
 from jetl2.landing.plan import Commits, Position, Positions
 from jetl2.runtime import kafka
@@ -90,6 +91,7 @@ class Offsets:
             self._producer.send_offsets_to_transaction(
                 wanted, self._consumer.consumer_group_metadata(), _TIMEOUT_S
             )
+            crash.point("offsets-sent")
             self._producer.commit_transaction(_TIMEOUT_S)
 
     def verify(self, commits: Commits) -> None:

@@ -78,7 +78,7 @@ def run(
         LandingError: Nothing was committed beyond a plan; see `errors` for each kind.
     """
     offsets.fence()
-    crash.point("fenced", settings.crash_at)
+    crash.point("fenced")
     topics = offsets.topics(lambda name: _belongs(name, dataset, settings.exchanges))
     summary = Summary(topics=len(topics))
     positions = offsets.read(topics)
@@ -95,9 +95,9 @@ def run(
     _commit_plan(offsets, positions, ranges)
     if not ranges:
         return summary
-    crash.point("planned", settings.crash_at)
+    crash.point("planned")
     reports = {(r.topic, r.partition): r for r in land(list(before))} if before else {}
-    crash.point("written", settings.crash_at)
+    crash.point("written")
     # All are checked before the first manifest says that a range is landed
     made = {
         of: _manifest(of, reports.get((of.topic, of.partition)), seqs, dense=dataset == "raw")
@@ -105,9 +105,9 @@ def run(
     }
     for of, body in made.items():
         manifest.put(store, of, body)
-        crash.point("manifest", settings.crash_at)
+        crash.point("manifest")
     offsets.commit({(of.topic, of.partition): (of.end, plan.landed(of)) for of in ranges})
-    crash.point("committed", settings.crash_at)
+    crash.point("committed")
     for of in ranges:
         _add(summary, of, done[of] if of in done else json.loads(made[of]))
     return summary

@@ -1,9 +1,11 @@
 """What a run can be told, from the environment."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from jetl2.landing import crash
 
 PREFIX = "JETL2_LANDING_"
 
@@ -60,6 +62,6 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "json", "console"] = Field(
         default="auto", description="auto: console on a terminal, else JSON"
     )
-    crash_at: str = Field(
-        default="", description="for tests: the step at which the run kills itself"
+    crash_at: Annotated[str, AfterValidator(crash.check)] = Field(
+        default="", description="for tests: <crash point>:<n>, die by SIGKILL at its nth passing"
     )

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 from pyspark.sql import DataFrame, SparkSession
 
-from jetl2.landing import report, task
+from jetl2.landing import crash, report, task
 from jetl2.landing.errors import KINDS, LandingError
 from jetl2.landing.plan import Range
 from jetl2.landing.report import Failure, Report
@@ -84,9 +84,11 @@ def _task(
     crash_at: str,
 ) -> Iterator[str]:
     # Spark hands binary values over as bytearray
+    # The worker is a process of its own
+    crash.arm(crash_at)
     with_bytes = ((t, p, o, None if v is None else bytes(v)) for t, p, o, v in rows)
     try:
-        outcome = task.land(with_bytes, ranges, Lake(lake).put, crash_at=crash_at)
+        outcome = task.land(with_bytes, ranges, Lake(lake).put)
     except LandingError as error:
         # Told, not raised: trying again would not help, and Spark would bury it in a trace
         yield report.dump(Failure(kind=type(error).__name__, message=str(error)))

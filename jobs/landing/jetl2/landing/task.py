@@ -41,13 +41,12 @@ class _Group:
 
 
 class _Task:
-    def __init__(self, of: Range, put: Put, crash_at: str) -> None:
+    def __init__(self, of: Range, put: Put) -> None:
         self.range = of
         self.exchange = exchange_of(of.topic)
         self.report = Report(topic=of.topic, partition=of.partition)
         self.coverage = Coverage(self.exchange)
         self._put = put
-        self._crash_at = crash_at
         self._groups: dict[tuple[str, str, str], _Group] = {}
         self._rows = 0
         self._size = 0
@@ -130,15 +129,13 @@ class _Task:
         self.report.objects.append(
             Written(key=key, rows=table.num_rows, size=len(body), sha256=digest)
         )
-        crash.point("object", self._crash_at)
+        crash.point("object")
 
 
 def land(
     rows: Iterable[KafkaRow],
     ranges: Mapping[tuple[str, int], Range],
     put: Put,
-    *,
-    crash_at: str = "",
 ) -> Report | None:
     """Write the objects of one range and return what was written; None when it held no record.
 
@@ -153,7 +150,7 @@ def land(
     task: _Task | None = None
     for topic, partition, offset, value in rows:
         if task is None:
-            task = _Task(ranges[topic, partition], put, crash_at)
+            task = _Task(ranges[topic, partition], put)
         elif (topic, partition) != (task.range.topic, task.range.partition):
             message = f"{topic}-{partition} offset {offset} was read amid {task.range}"
             raise RecordError(message)
