@@ -123,12 +123,15 @@ class Traffic:
 class Merger(Process):
     """A merger process; its log is read as JSON lines."""
 
-    def __init__(self, bootstrap_servers: str, log: Path, **settings: object) -> None:
+    def __init__(
+        self, bootstrap_servers: str, log: Path, python_path: str = "", /, **settings: object
+    ) -> None:
         """Start it.
 
         Args:
             bootstrap_servers: Of the broker, or of a proxy before it.
             log: Appended to.
+            python_path: Where its sources are, if they are not ours.
             settings: By the names of `Settings`; the defaults here are quick to notice death.
         """
         given = {
@@ -140,7 +143,7 @@ class Merger(Process):
             "on_doubt": "exit",
         } | settings
         env = {f"JETL2_MERGER_{name}".upper(): str(value) for name, value in given.items()}
-        path = os.pathsep.join(p for p in sys.path if p)
+        path = python_path or os.pathsep.join(p for p in sys.path if p)
         super().__init__(
             "merger",
             [sys.executable, "-m", "jetl2.merger"],
@@ -166,9 +169,11 @@ class Merger(Process):
 
 
 @contextmanager
-def merger(bootstrap_servers: str, log: Path, **settings: object) -> Iterator[Merger]:
-    """Run a merger for the length of the block."""
-    process = Merger(bootstrap_servers, log, **settings)
+def merger(
+    bootstrap_servers: str, log: Path, python_path: str = "", /, **settings: object
+) -> Iterator[Merger]:
+    """Run a merger for the length of the block; arguments as `Merger`."""
+    process = Merger(bootstrap_servers, log, python_path, **settings)
     try:
         yield process
     finally:
