@@ -143,6 +143,9 @@ def package(
             name="pex",
             entry_point=f"{inside}/__main__.py",
             dependencies=parts,
+            # Unpacked once as a virtual environment: a service that was killed starts again in a
+            # fraction of the time that the zip takes each time
+            execution_mode="venv",
             output_path=f"{name}.pex",
         )
     if kind == "job":
