@@ -8,7 +8,7 @@ import pytest
 from jetl2.landing import crash
 
 
-@pytest.mark.parametrize(("where", "passed"), [("object", 0), ("object:1", 0), ("object:3", 2)])
+@pytest.mark.parametrize("where, passed", [("object", 0), ("object:1", 0), ("object:3", 2)])
 def test_dies_at_the_nth_passing(where: str, passed: int) -> None:
     read, write = os.pipe()
     child = os.fork()
