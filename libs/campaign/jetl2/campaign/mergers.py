@@ -6,7 +6,7 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ GROUP = "jetl2.merger"
 # As the guard of a process tells it
 KILLED = 128 + signal.SIGKILL
 IN_DOUBT = 3
+REFUSED = 4
 _LOOK_S = 0.02
 
 
@@ -47,7 +48,7 @@ class Member:
             "discover_interval_s": 1,
             "log_format": "json",
             "on_doubt": "exit",
-        } | settings
+        } | dict(settings)
         self._crash_at = ""
         self._wanted = True
         self._lock = threading.Lock()
@@ -122,13 +123,21 @@ class Member:
 
 @contextmanager
 def members(
-    count: int, bootstrap_servers: str, folder: Path, **settings: object
+    count: int, bootstrap_servers: str | Sequence[str], folder: Path, **settings: object
 ) -> Iterator[list[Member]]:
-    """Run so many mergers of one group for the length of the block."""
+    """Run so many mergers of one group for the length of the block.
+
+    Args:
+        count: Of mergers.
+        bootstrap_servers: The same for all, or one for each.
+        folder: For their logs.
+        settings: Of each.
+    """
+    each = [bootstrap_servers] * count if isinstance(bootstrap_servers, str) else bootstrap_servers
     running: list[Member] = []
     try:
         for n in range(count):
-            member = Member(f"merger-{n}", bootstrap_servers, folder, settings)
+            member = Member(f"merger-{n}", each[n], folder, settings)
             running.append(member)
         yield running
     finally:

@@ -1,7 +1,8 @@
 """The merge path under trial: the truth flows in, mergers are tormented, the output is judged."""
 
+import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -62,7 +63,7 @@ def line(
     trial: Trial,
     servers: str,
     *,
-    through: str = "",
+    through: str | Sequence[str] = "",
     count: int = 2,
     rate: float = 2000,
     partitions: int = 4,
@@ -74,14 +75,16 @@ def line(
     Args:
         trial: Takes the verdict.
         servers: Address of the broker.
-        through: Address that the mergers are given instead, such as a proxy's.
+        through: Address that the mergers are given instead, such as a proxy's, or one for each.
         count: Of mergers.
         rate: Events a second.
         partitions: Of every topic.
         replication: Of the raw topics.
         settings: Of the mergers, by name.
     """
-    feed = Feed(servers, trial.chance, rate=rate, partitions=partitions, replication=replication)
+    # Of its own: the thread that feeds takes turns with the strikes in no order that a seed decides
+    chance = random.Random(trial.chance.getrandbits(64))  # noqa: S311 - no secret
+    feed = Feed(servers, chance, rate=rate, partitions=partitions, replication=replication)
     with (
         following(servers, MARKET, partitions) as tail,
         mergers.members(count, through or servers, trial.folder, **settings) as members,
