@@ -4,17 +4,14 @@ import json
 import sys
 import tempfile
 import time
-from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
-from jetl2.campaign import scenarios
-from jetl2.campaign.trial import Trial, percentile
+from jetl2.campaign import reports, scenarios
+from jetl2.campaign.trial import Trial
 from jetl2.devstack.errors import StackError
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -36,6 +33,9 @@ def campaign(
     keep: Annotated[
         Path | None, typer.Option(help="folder for data and logs; unset: thrown away")
     ] = None,
+    summary: Annotated[
+        Path | None, typer.Option(help="print as Markdown what --out wrote, and end")
+    ] = None,
     listed: Annotated[bool, typer.Option("--list", help="name the faults and end")] = False,
 ) -> None:
     """Kill, freeze, delay and lie to the real components, then recount every record.
@@ -44,6 +44,9 @@ def campaign(
     its seed.
     """
     known = scenarios.load()
+    if summary:
+        typer.echo(reports.markdown([json.loads(line) for line in summary.open()]))
+        return
     if listed:
         for name, scenario in known.items():
             for fault, what in scenario.FAULTS.items():
@@ -53,19 +56,20 @@ def campaign(
     if unknown := wanted - {f for s in known.values() for f in s.FAULTS}:
         message = f"no scenario injects {', '.join(sorted(unknown))}; --list names the faults"
         raise StackError(message)
-    reports: list[dict[str, Any]] = []
+    done: list[dict[str, Any]] = []
     for seed in _seeds(seeds):
         for name, scenario in known.items():
             chosen = frozenset(scenario.FAULTS) & (wanted or frozenset(scenario.FAULTS))
             if not chosen or (short and not scenario.IN_SLICE):
                 continue
             length = scenario.IN_SLICE if short else seconds
-            reports.append(trial(name, seed, length, chosen, keep))
+            done.append(trial(name, seed, length, chosen, keep))
             if out:
                 with out.open("a") as file:
-                    file.write(json.dumps(reports[-1]) + "\n")
-    _tell(reports)
-    raise typer.Exit(0 if reports and all(r["good"] for r in reports) else 1)
+                    file.write(json.dumps(done[-1]) + "\n")
+    _console.print(reports.table(done))
+    _console.print(reports.sums(done))
+    raise typer.Exit(0 if done and all(r["good"] for r in done) else 1)
 
 
 def trial(
@@ -89,49 +93,8 @@ def trial(
             except Exception as error:  # noqa: BLE001 - the other trials are still worth running
                 run.problem(f"{type(error).__name__}: {error}")
         report = run.report()
-    _console.print(_line(report))
+    _console.print(reports.line(report))
     return report
-
-
-def _line(report: dict[str, Any]) -> str:
-    done = ", ".join(f"{count} x {what}" for what, count in report["injected"].items())
-    verdict = "[green]good[/]" if report["good"] else "[red]BAD[/]"
-    lines = [f"{verdict} {report['scenario']} seed {report['seed']} {report['seconds']} s: {done}"]
-    lines.append(
-        f"     {report['records']} records right, {report['duplicated']} duplicated, "
-        f"{report['missing']} missing, {report['wrong']} wrong, {report['wrong_books']} wrong books"
-    )
-    lines += [f"     [red]{problem}[/]" for problem in report["problems"]]
-    lines += [
-        f"     {name}: {len(times)} times, p50 {percentile(times, 0.5):.2f} s, "
-        f"p95 {percentile(times, 0.95):.2f} s, worst {max(times):.2f} s"
-        for name, times in report["times"].items()
-        if times
-    ]
-    return "\n".join(lines)
-
-
-def _tell(reports: Sequence[dict[str, Any]]) -> None:
-    """Print the sums over all trials."""
-    table = Table(title="Faults injected")
-    for column in ("fault", "times"):
-        table.add_column(column, justify="right" if column == "times" else "left")
-    injected: Counter[str] = Counter()
-    for report in reports:
-        injected.update(report["injected"])
-    for what, count in sorted(injected.items()):
-        table.add_row(what, str(count))
-    _console.print(table)
-    sums = {
-        n: sum(r[n] for r in reports)
-        for n in ("records", "duplicated", "missing", "wrong", "wrong_books")
-    }
-    bad = [f"{r['scenario']} seed {r['seed']}" for r in reports if not r["good"]]
-    _console.print(
-        f"{len(reports)} trials: {sums['records']} records right, {sums['duplicated']} duplicated, "
-        f"{sums['missing']} missing, {sums['wrong']} wrong, {sums['wrong_books']} wrong books; "
-        + (f"[red]bad: {', '.join(bad)}[/]" if bad else "[green]all good[/]")
-    )
 
 
 def _seeds(text: str) -> list[int]:
