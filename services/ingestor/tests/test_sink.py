@@ -1,19 +1,20 @@
 """The sink against librdkafka's own mock of a cluster, and against no cluster at all."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
 
 from jetl2.ingestor.errors import BufferFullError
 from jetl2.ingestor.settings import Settings
 from jetl2.ingestor.sink import KafkaSink
 from jetl2.runtime import kafka
 from jetl2.schemas import avro, topics
-from jetl2.schemas.records import FRAME, LOST, RawEvent
+from jetl2.schemas.records import DISCONNECTED, FRAME, LOST, RawEvent
 
 # As many as the mock gives to a topic
 PARTITIONS = 4
@@ -26,10 +27,26 @@ def properties(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     return given
 
 
-def frame(symbol: str, payload: bytes = b"{}") -> RawEvent:
+def frame(symbol: str, payload: bytes = b"{}", ts: int = 7, kind: str = FRAME) -> RawEvent:
     return RawEvent(
-        exchange="toy", symbol=symbol, local_ts=7, connection_id="c", counter=3, payload=payload
+        exchange="toy",
+        symbol=symbol,
+        local_ts=ts,
+        connection_id="c",
+        counter=3,
+        payload=payload,
+        kind=kind,
     )
+
+
+class Report:
+    """What librdkafka gives back of a record that it gave up."""
+
+    def __init__(self, event: RawEvent) -> None:
+        self._value = avro.encode(event)
+
+    def value(self) -> bytes:
+        return self._value
 
 
 def fill(sink: KafkaSink) -> None:
@@ -93,9 +110,10 @@ async def test_what_kafka_will_never_take_is_noted_as_lost(properties: dict[str,
         assert await sink.close(20) == 0
         found = [event for _, _, event in written(sink, 2)]
 
-    assert [e.kind for e in found] == [FRAME, LOST]
-    assert found[1].symbol == "A"
-    content = json.loads(found[1].payload)
+    # Before what comes after it
+    assert [e.kind for e in found] == [LOST, FRAME]
+    assert found[0].symbol == "A"
+    content = json.loads(found[0].payload)
     assert (content["from_ts"], content["to_ts"], content["messages"]) == (7, 7, 1)
     assert "too large" in content["reason"]
 
@@ -113,3 +131,72 @@ async def test_a_full_buffer_is_said_and_notes_wait(
         left = await sink.close(0)
 
     assert left == before + 1
+
+
+async def test_a_buffer_that_bytes_filled_has_room_when_half_of_them_are_gone(
+    properties: dict[str, Any],
+) -> None:
+    properties["log_level"] = 0
+    async with opened(buffer_mb=1) as sink:
+        with pytest.raises(BufferFullError):
+            fill(sink)
+        # Far fewer records than may be, yet no room
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.3):
+                await sink.room()
+
+
+async def test_nothing_overtakes_a_note_that_waits(properties: dict[str, Any]) -> None:
+    properties["log_level"] = 0
+    async with opened(buffer_mb=1) as sink:
+        with pytest.raises(BufferFullError):
+            fill(sink)
+        sink.note(frame("A", b"x" * 1_000_000, kind=DISCONNECTED))
+        with pytest.raises(BufferFullError):
+            sink.put(frame("A", b"small"))
+
+
+@pytest.mark.parametrize("name", ["message.timeout.ms", "delivery.timeout.ms"])
+async def test_what_waits_for_kafka_is_not_given_up_by_time(
+    properties: dict[str, Any], name: str
+) -> None:
+    properties.update({"log_level": 0, name: 100})
+    async with opened() as sink:
+        sink.put(frame("A"))
+        # By then it would be: librdkafka looks each second
+        await asyncio.sleep(2.5)
+        waiting = [e.kind for e in sink._waiting]
+        left = len(sink._producer)
+
+    assert (left, waiting) == (1, [])
+
+
+async def test_records_that_kafka_gives_up_are_told_in_one_note_a_symbol(
+    properties: dict[str, Any],
+) -> None:
+    properties["test.mock.num.brokers"] = 1
+    error = KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED)
+    async with opened() as sink:
+        for ts in range(10, 20):
+            sink._undelivered(error, Report(frame("A", ts=ts)))  # type: ignore[arg-type]
+        sink._undelivered(error, Report(frame("B", ts=30)))  # type: ignore[arg-type]
+        assert await sink.close(20) == 0
+        told = {e.symbol: json.loads(e.payload) for _, _, e in written(sink, 2) if e.kind == LOST}
+
+    assert {s: (t["from_ts"], t["to_ts"], t["messages"]) for s, t in told.items()} == {
+        "A": (10, 19, 10),
+        "B": (30, 30, 1),
+    }
+
+
+async def test_a_note_of_a_loss_that_kafka_gives_up_is_written_again(
+    properties: dict[str, Any],
+) -> None:
+    properties["test.mock.num.brokers"] = 1
+    error = KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED)
+    async with opened() as sink:
+        sink._undelivered(error, Report(frame("A", b'{"messages":4}', kind=LOST)))  # type: ignore[arg-type]
+        assert await sink.close(20) == 0
+        ((_, _, event),) = written(sink, 1)
+
+    assert (event.kind, event.payload) == (LOST, b'{"messages":4}')

@@ -289,10 +289,15 @@ class Exchange:
         """Whether a frame of these addresses is one that the connection's counter counts."""
         return bool(addresses) and addresses[0].channel not in self.uncounted
 
-    def new_classifier(self) -> Classify:
-        """Return what classifies the frames of one connection, from its first on."""
+    def new_classifier(self, *, mixed: bool = True) -> Classify:
+        """Return what classifies the frames of one connection, from its first on.
+
+        Args:
+            mixed: It may be one over FIX, as in a recording; else it is of this declaration's own
+                transport, and no frame is looked at for that.
+        """
         classify = self.classifier() if self.classifier else self.classify
-        if self.fix is None:
+        if self.fix is None or not mixed:
             return classify
         return lambda payload: (
             self._classify_fix(payload) if payload.startswith(fix.START) else classify(payload)

@@ -1,13 +1,13 @@
 """Kafka clients with our defaults, and the topics of a fresh cluster.
 
 `JETL2_KAFKA_PROPERTIES`, a JSON object of librdkafka properties, reaches every client made here:
-TLS and SASL go in by it. It cannot loosen what the guarantees stand on (idempotence, acks, the
-transaction guard's backoff and log).
+TLS and SASL go in by it, or by `JETL2_KAFKA_LOGIN`. It cannot loosen what the guarantees stand on (idempotence, acks, no time
+after which a message is given up, the transaction guard's backoff and log).
 """
 
 import functools
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
@@ -16,7 +16,7 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_random_exponential
 
-from jetl2.runtime import log
+from jetl2.runtime import log, msk
 from jetl2.runtime.settings import example, read, refuse
 from jetl2.schemas import topics
 
@@ -39,6 +39,10 @@ class Settings(BaseSettings):
         {},
         description="librdkafka properties for every client, such as TLS and SASL",
         examples=[{"security.protocol": "SASL_SSL", "sasl.mechanisms": "SCRAM-SHA-512"}],
+    )
+    login: Literal["properties", "msk-iam"] = Field(
+        "properties",
+        description="properties: as they say; msk-iam: to Amazon MSK as who the process is to AWS",
     )
 
 
@@ -85,13 +89,15 @@ def producer(
         properties: The caller's own, such as the queue's bounds or callbacks.
         on_log: Called with (facility, text) of each librdkafka log line, from `poll`.
     """
+    given = _common(bootstrap_servers, client_id, properties)
+    given.pop("delivery.timeout.ms", None)  # the other name of message.timeout.ms
     return Producer(
         {
             "compression.type": "zstd",
             "linger.ms": 5,
-            "message.timeout.ms": 0,
             "message.max.bytes": MESSAGE_BYTES,
-            **_common(bootstrap_servers, client_id, properties),
+            **given,
+            "message.timeout.ms": 0,
             "enable.idempotence": True,
             "acks": "all",
         },
@@ -274,7 +280,13 @@ def _common(
 
 @functools.cache
 def _properties() -> dict[str, Any]:
-    return dict(read(Settings, PREFIX).properties)
+    settings = read(Settings, PREFIX)
+    if settings.login == "properties":
+        return dict(settings.properties)
+    try:
+        return msk.properties() | settings.properties
+    except msk.NoRegionError as error:
+        refuse(f"{PREFIX}LOGIN", str(error))
 
 
 class _Logger:

@@ -2,12 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
 
 from jetl2.exchanges import fix
 from jetl2.exchanges.errors import UNREADABLE
 from jetl2.exchanges.exchange import PING, RENEW, Address, Exchange, timed
-from jetl2.ingestor import metrics
+from jetl2.ingestor import clock, metrics
 from jetl2.ingestor.errors import BufferFullError, DisconnectedError
 from jetl2.ingestor.first_books import FirstBooks
 from jetl2.ingestor.retries import FIRST_S, Retries
@@ -20,11 +21,16 @@ from jetl2.schemas.records import RawEvent
 UNCLASSIFIED = (Address("", "unclassified"),)
 # The adapters' word for an error that names no symbol
 ERROR = "error"
+# Channels of frames that we must do something about
+ASKING = frozenset({ERROR, PING, RENEW})
 TICK_S = 0.5
 # A new connection whose quiet symbols have said nothing for so long replaces the old one all the same
 OVERLAP_S = 10.0
 # After this time a book is asked for that has not changed yet
 QUIET_S = 3.0
+# A socket that gave nothing for so long is pinged; one that does not answer in the second time is
+# half open, however long the exchange itself may be silent
+PING_AFTER_S, ANSWER_S = 1.5, 3.0
 
 _log = log.get()
 
@@ -77,13 +83,16 @@ class Connection:
         self._retries = Retries(exchange, symbols, data_types, first_s=min(FIRST_S, first_book_s))
         self._dial = dial
         self._wanted = {"", *symbols}
-        self._classify = exchange.new_classifier()
+        self._classify = exchange.new_classifier(mixed=False)
         # What is said of a connection without books is apart from them
         self._about = "" if "book_delta" in data_types else exchange.channels[data_types[0]]
         self._sink = sink
         self._first_book_s = first_book_s
         self._on_first = on_first
         self._ended = asyncio.Event()
+        # Since when nothing was kept any more, and how much of each symbol was not
+        self._lost_ts = 0
+        self._lost = Counter[str]()
         self._out: asyncio.Queue[str] = asyncio.Queue()
         self._answers: asyncio.Queue[str] = asyncio.Queue()
         self._readable = 0
@@ -116,12 +125,15 @@ class Connection:
 
     def stale_s(self) -> float:
         """Return how long no frame has come."""
-        return asyncio.get_running_loop().time() - self._last_s if self.live else 0
+        return time.monotonic() - self._last_s if self.live else 0
 
     def snapshot(self, symbol: str, body: bytes, local_ts: int) -> None:
         """Hand on the body of a REST snapshot, as of this connection."""
         self.books.joined(symbol)
-        self._put(self._event(symbol, "", local_ts, records.SNAPSHOT, body))
+        try:
+            self._sink.put(self._event(symbol, "", local_ts, records.SNAPSHOT, body))
+        except BufferFullError:
+            self._lose([symbol], local_ts)
 
     async def run(self) -> None:
         """Open, receive until the end, close; `reason` says why."""
@@ -136,8 +148,8 @@ class Connection:
             await socket.close()
 
     async def _receive(self, socket: Socket, address: str) -> None:
-        self.opened_ts = time.time_ns()
-        self._last_s = asyncio.get_running_loop().time()
+        self.opened_ts = clock.now()
+        self._last_s = time.monotonic()
         self._note_each(records.CONNECTED, address)
         self.opened.set()
         metrics.connects.labels(self.exchange.name).inc()
@@ -155,6 +167,7 @@ class Connection:
             self._answer(socket),
             self._keep_alive(socket),
             self._watch(),
+            self._ping(socket),
         )
         parts = [asyncio.create_task(coroutine) for coroutine in coroutines]
         for part in parts:
@@ -167,72 +180,109 @@ class Connection:
             for part in parts:
                 part.cancel()
             await asyncio.gather(*parts, return_exceptions=True)
+            last = asyncio.create_task(self._take_unread(socket))
+            last.add_done_callback(self._part_done)
+            await asyncio.gather(last, return_exceptions=True)
+            self._note_lost()
             self._note_each(records.DISCONNECTED, self.reason)
             self._count()
             metrics.connections.labels(self.exchange.name).dec()
 
     async def _read(self, socket: Socket) -> None:
-        recv, now, ended = socket.recv, time.time_ns, self._ended.is_set
+        recv, now, ended = socket.recv, clock.now, self._ended.is_set
         while not ended():
             payload = await recv()
             self._take(payload, now())
 
     def _take(self, payload: bytes, local_ts: int) -> None:
-        addresses = self._addresses(payload)
-        if not all(self._put(event) for event in self._events(addresses, local_ts, payload)):
+        try:
+            addresses = self._classify(payload) or UNCLASSIFIED
+        except UNREADABLE:
+            metrics.unclassified.labels(self.exchange.name).inc()
+            addresses = UNCLASSIFIED
+        if self._lost_ts:
+            # After a loss all else is lost too: a hole would look like none
+            self._lose(self._about_whom(addresses), local_ts)
+            return
+        if not self._keep(payload, local_ts, addresses):
             return
         self.frames += 1
         self._readable += addresses is not UNCLASSIFIED and self.exchange.counts(addresses)
         self._bytes += len(payload)
-        self._last_s = asyncio.get_running_loop().time()
+        self._last_s = time.monotonic()
         if self.books.unseen or not self.delivering.is_set():
-            for symbol in self.books.seen(addresses, payload):
-                self._on_first(self, symbol)
-            if not self.books.unseen and any(symbol for symbol, _ in addresses):
-                self.delivering.set()
+            self._begin(addresses, payload)
         if self._retries.unheard:
             self._retries.heard(addresses)
-        if addresses[0].channel == ERROR:
-            self._refused(payload)
-        elif addresses[0] == ("", PING):
-            self._pinged(payload)
-        elif addresses[0] == ("", RENEW):
-            self.leaving.set()
+        if addresses[0][1] in ASKING:
+            self._do(addresses[0], payload)
         if self.exchange.connection_seq is not None:
             self._follow(payload)
 
-    def _addresses(self, payload: bytes) -> Sequence[Address]:
-        try:
-            return self._classify(payload) or UNCLASSIFIED
-        except UNREADABLE:
-            metrics.unclassified.labels(self.exchange.name).inc()
-            return UNCLASSIFIED
+    def _begin(self, addresses: Sequence[Address], payload: bytes) -> None:
+        """See whose book begins with a frame."""
+        for symbol in self.books.seen(addresses, payload):
+            self._on_first(self, symbol)
+        if not self.books.unseen and any(symbol for symbol, _ in addresses):
+            self.delivering.set()
 
-    def _events(
-        self, addresses: Sequence[Address], local_ts: int, payload: bytes
-    ) -> Iterator[RawEvent]:
-        ours = [address for address in addresses if address[0] in self._wanted]
-        # a channel over all symbols may be about none of ours; kept once all the same
-        for symbol, channel in ours or [Address("", addresses[0].channel)]:
-            yield self._event(symbol, channel, local_ts, records.FRAME, payload)
-        if addresses is UNCLASSIFIED:
-            # It may be about any of them: the merger knows whether their numbers will tell
-            for symbol in self.symbols:
-                yield self._event(symbol, self._about, local_ts, records.UNREADABLE, b"")
+    def _do(self, address: Address, payload: bytes) -> None:
+        """Do what a frame asks for that is about the connection."""
+        if address.channel == ERROR:
+            self._refused(payload)
+        elif address == ("", PING):
+            self._pinged(payload)
+        elif address == ("", RENEW):
+            self.leaving.set()
 
-    def _put(self, event: RawEvent) -> bool:
+    def _keep(self, payload: bytes, local_ts: int, addresses: Sequence[Address]) -> bool:
+        """Hand a frame on, once for each of our symbols; return False when that was not possible."""
+        put, event = self._sink.put, self._event
+        kept = 0
         try:
-            self._sink.put(event)
+            for symbol, channel in addresses:
+                if symbol in self._wanted:
+                    put(event(symbol, channel, local_ts, records.FRAME, payload))
+                    kept += 1
+            if not kept:
+                # a channel over all symbols may be about none of ours; kept once all the same
+                put(event("", addresses[0].channel, local_ts, records.FRAME, payload))
+            if addresses is UNCLASSIFIED:
+                # It may be about any of them: the merger knows whether their numbers will tell
+                for symbol in self.symbols:
+                    put(event(symbol, self._about, local_ts, records.UNREADABLE, b""))
         except BufferFullError:
-            metrics.lost.labels(self.exchange.name).inc()
-            _log.error("buffer_full", exchange=self.exchange.name, connection=self.identity)
-            to_ts = time.time_ns()
-            for symbol in self.symbols:
-                missing = self._event(symbol, self._about, event.local_ts, records.LOST, b"")
-                self._sink.note(lost(missing, to_ts=to_ts, messages=1, reason="buffer full"))
-            self.end("buffer full")
+            self._lose(self._about_whom(addresses)[kept:], local_ts)
             return False
         return True
+
+    def _about_whom(self, addresses: Sequence[Address]) -> list[str]:
+        """Return our symbols that a frame may be about; "" where it is about none of them."""
+        if addresses is UNCLASSIFIED:
+            return ["", *self.symbols]
+        return [symbol for symbol, _ in addresses if symbol in self._wanted] or [""]
+
+    async def _take_unread(self, socket: Socket) -> None:
+        """Take what had come before the end; after a full buffer only to count it."""
+        for payload in await socket.unread():
+            self._take(payload, clock.now())
+
+    def _lose(self, symbols: Sequence[str], local_ts: int) -> None:
+        """Take note that an event of these symbols could not be kept; the connection ends."""
+        metrics.lost.labels(self.exchange.name).inc()
+        self._lost.update(symbols)
+        if not self._lost_ts:
+            self._lost_ts = local_ts
+            _log.error("buffer_full", exchange=self.exchange.name, connection=self.identity)
+            self.end("buffer full")
+
+    def _note_lost(self) -> None:
+        to_ts = clock.now()
+        for symbol, messages in self._lost.items():
+            about = self._about if symbol else ""
+            first = self._event(symbol, about, self._lost_ts, records.LOST, b"")
+            self._sink.note(lost(first, to_ts=to_ts, messages=messages, reason="buffer full"))
+        self._lost.clear()
 
     def _follow(self, payload: bytes) -> None:
         """Compare the exchange's count of this connection's frames with our own."""
@@ -258,7 +308,7 @@ class Connection:
         _log.warning(
             "exchange_refused", exchange=self.exchange.name, connection=self.identity, answer=text
         )
-        self._retries.refused(asyncio.get_running_loop().time())
+        self._retries.refused(time.monotonic())
 
     def _pinged(self, payload: bytes) -> None:
         answer = self.exchange.keepalive.answer
@@ -275,7 +325,7 @@ class Connection:
         while True:
             text = timed(await self._out.get(), int(time.time()))
             await socket.send(text)
-            self._sink.note(self._event("", "", time.time_ns(), records.SUBSCRIBED, text.encode()))
+            self._sink.note(self._event("", "", clock.now(), records.SUBSCRIBED, text.encode()))
             await asyncio.sleep(1 / self.exchange.limits.sends_per_second)
 
     async def _answer(self, socket: Socket) -> None:
@@ -289,14 +339,25 @@ class Connection:
             await asyncio.sleep(alive.interval_s)
             await socket.send(timed(alive.message, int(time.time())))
 
+    async def _ping(self, socket: Socket) -> None:
+        """Ask a socket that gives nothing for a sign of life."""
+        while True:
+            await asyncio.sleep(TICK_S)
+            # Requests still to be sent are pings enough, and count towards the same rate
+            if self.stale_s() < PING_AFTER_S or not self._out.empty():
+                continue
+            if not await socket.answers(ANSWER_S) and self.stale_s() > ANSWER_S:
+                self.end(f"half open: no answer to a ping for {ANSWER_S:g} s")
+                return
+            await asyncio.sleep(PING_AFTER_S - TICK_S)
+
     async def _watch(self) -> None:
         most_s = self.exchange.keepalive.stale_s
-        loop = asyncio.get_running_loop()
-        begin_s = loop.time()
+        begin_s = time.monotonic()
         while True:
             await asyncio.sleep(min(TICK_S, most_s / 4, self._first_book_s / 4))
             self._count()
-            age_s = loop.time() - begin_s
+            age_s = time.monotonic() - begin_s
             if self.stale_s() > most_s:
                 self.end(f"stale: no frame for {most_s:g} s")
             if age_s > QUIET_S:
@@ -306,7 +367,7 @@ class Connection:
                 self.delivering.set()
             if age_s > self._first_book_s and self.books.missing and not self._alarmed:
                 self._alarmed = True
-                self._retries.late(loop.time())
+                self._retries.late(time.monotonic())
                 _log.error(
                     "no_first_book",
                     exchange=self.exchange.name,
@@ -315,7 +376,7 @@ class Connection:
                     after_s=self._first_book_s,
                 )
             if self._out.empty():
-                self._ask_again(loop.time())
+                self._ask_again(time.monotonic())
 
     def _ask_again(self, now_s: float) -> None:
         """Ask once more for what was refused or has not come."""
@@ -353,7 +414,7 @@ class Connection:
             self.end(f"{type(error).__name__}: {error}")
 
     def _note_each(self, kind: str, text: str) -> None:
-        local_ts = time.time_ns()
+        local_ts = clock.now()
         for symbol in self.symbols:
             self._sink.note(self._event(symbol, self._about, local_ts, kind, text.encode()))
 

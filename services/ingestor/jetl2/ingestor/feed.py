@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from jetl2.exchanges.errors import UNREADABLE
 from jetl2.exchanges.exchange import Exchange, decode_json
-from jetl2.ingestor import metrics, plan
+from jetl2.ingestor import clock, listing, metrics, plan
 from jetl2.ingestor.budget import Budget
 from jetl2.ingestor.connection import Connection
 from jetl2.ingestor.errors import DisconnectedError, RefusedError, ThrottledError
@@ -46,22 +46,23 @@ class Feed:
         *,
         sink: Sink,
         health: Health,
+        rest: Rest | None = None,
         chance: random.Random | None = None,
     ) -> None:
         """Open nothing yet.
 
         Args:
+            rest: What all requests to the exchange go through, closed at the end; None: its own.
             chance: For jitter.
         """
         endpoint = settings.endpoints.get(exchange.name, Endpoint())
         self._credentials = settings.fix.get(exchange.name)
         self._host = endpoint.ws
+        self.rest = rest or listing.rest_of(exchange)
         if self._credentials is not None:
             exchange = exchange.over_fix()
             self._host = endpoint.fix
-        snapshot = exchange.snapshot
         self.exchange = exchange
-        self.rest = Rest(exchange.name, snapshot.weight_per_minute if snapshot else 60)
         self.rest_host = endpoint.rest
         self.connections: dict[str, Connection] = {}
         self._subscription = subscription
@@ -236,7 +237,7 @@ class Feed:
             RawEvent(
                 exchange=self.exchange.name,
                 symbol="",
-                local_ts=time.time_ns(),
+                local_ts=clock.now(),
                 connection_id=identity,
                 kind=records.SUBSCRIBED,
                 payload=session.greeting.encode(),

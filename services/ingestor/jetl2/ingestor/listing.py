@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from typing import NamedTuple
 
 from jetl2.exchanges.errors import UNREADABLE
@@ -12,7 +13,8 @@ from jetl2.ingestor.transport.rest import Rest
 from jetl2.runtime import log
 
 LIST_S = 30
-# Of one minute: lists are long, and dear where requests have a weight
+# As many in a minute at most: lists are long, and dear where requests have a weight
+LISTS = 60
 WEIGHT_PER_MINUTE = 60
 
 _log = log.get()
@@ -25,20 +27,31 @@ class Listing(NamedTuple):
     volumes: dict[str, float] | None
 
 
-async def fetch(exchange: Exchange, rest_host: str = "", *, volumes: bool = False) -> Listing:
+def rest_of(exchange: Exchange) -> Rest:
+    """Return what all requests to an exchange go through: they share its allowance, and its bans."""
+    snapshot = exchange.snapshot
+    return Rest(exchange.name, snapshot.weight_per_minute if snapshot else WEIGHT_PER_MINUTE)
+
+
+async def fetch(
+    exchange: Exchange, rest_host: str = "", *, volumes: bool = False, rest: Rest | None = None
+) -> Listing:
     """Return what the exchange lists now.
 
     Args:
         rest_host: In place of the exchange's own.
+        rest: What other requests to it go through; None: there are none.
         volumes: Ask for these too, if the exchange tells them.
 
     Raises:
         UnlistedError: It could not be had or read, or holds nothing.
     """
-    rest = Rest(exchange.name, WEIGHT_PER_MINUTE)
     form = exchange.instruments
     try:
-        async with asyncio.timeout(LIST_S):
+        async with asyncio.timeout(LIST_S), AsyncExitStack() as stack:
+            if rest is None:
+                rest = rest_of(exchange)
+                stack.push_async_callback(rest.close)
             bodies = await _bodies(rest, form.url, rest_host, form.body)
             # Each once, also where two lists share some
             instruments = list({i.symbol: i for body in bodies for i in form.parse(body)}.values())
@@ -51,8 +64,6 @@ async def fetch(exchange: Exchange, rest_host: str = "", *, volumes: bool = Fals
     except (TimeoutError, RefusedError, *UNREADABLE) as error:
         message = f"{type(error).__name__}: {error}"
         raise UnlistedError(message) from error
-    finally:
-        await rest.close()
     return Listing(instruments, found)
 
 
@@ -76,6 +87,11 @@ async def _bodies(
 ) -> Sequence[Frame]:
     urls = [url] if isinstance(url, str) else url
     answers = await asyncio.gather(
-        *(rest.get(plan.at(u, rest_host), attempts=2, post=body or None) for u in urls)
+        *(
+            rest.get(
+                plan.at(u, rest_host), rest.weight_per_minute / LISTS, attempts=2, post=body or None
+            )
+            for u in urls
+        )
     )
     return [decode_json(answer) for answer in answers]

@@ -48,6 +48,10 @@ rest_requests = counter(
 snapshot_seconds = histogram(
     "jetl2_ingestor_snapshot_seconds", "From asking for a REST snapshot to its body.", _EXCHANGE
 )
+clock_ahead = gauge(
+    "jetl2_ingestor_clock_ahead_seconds",
+    "How far local_ts is ahead of a wall clock that was set back; halves its pace until it is not.",
+)
 buffer_messages = gauge("jetl2_ingestor_buffer_messages", "Records that Kafka has not taken yet.")
 buffer_bytes = gauge("jetl2_ingestor_buffer_bytes", "The same in bytes.")
 buffer_latency = gauge(

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 
 from jetl2.exchanges.exchange import Exchange
-from jetl2.ingestor import metrics, plan
+from jetl2.ingestor import clock, metrics, plan
 from jetl2.ingestor.connection import Connection
 from jetl2.ingestor.errors import RefusedError
 from jetl2.ingestor.transport.rest import Rest
@@ -131,7 +131,7 @@ class Resyncs:
                     error=str(error),
                 )
                 return
-        local_ts = time.time_ns()
+        local_ts = clock.now()
         # Ended meanwhile: a successor that begins anew fetches for itself, one that renewed does not
         to = connection if connection.live else self._find(symbol, connection.identity, 0)
         if to is not None:

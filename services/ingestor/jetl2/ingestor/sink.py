@@ -5,7 +5,7 @@ import json
 import time
 from collections import deque
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from confluent_kafka import KafkaError, KafkaException, Message
 
@@ -41,7 +41,7 @@ class Sink(Protocol):
 
 
 def lost(event: RawEvent, *, to_ts: int, messages: int, reason: str) -> RawEvent:
-    """Return the note that an event, and what came after it until `to_ts`, was not kept."""
+    """Return the note that so many events, from this one until `to_ts`, were not kept."""
     content = {"from_ts": event.local_ts, "to_ts": to_ts, "messages": messages, "reason": reason}
     return RawEvent(
         exchange=event.exchange,
@@ -53,6 +53,15 @@ def lost(event: RawEvent, *, to_ts: int, messages: int, reason: str) -> RawEvent
         kind=LOST,
         payload=json.dumps(content).encode(),
     )
+
+
+class _GivenUp(NamedTuple):
+    """Events of one connection and symbol that Kafka refused, from the first to the last."""
+
+    first: RawEvent
+    last_ts: int
+    messages: int
+    reason: str
 
 
 class KafkaSink:
@@ -67,7 +76,9 @@ class KafkaSink:
         self._partitions = partitions
         self._where: dict[tuple[str, str], tuple[str, int, bytes]] = {}
         self._waiting: deque[RawEvent] = deque()
-        self._half = settings.buffer_messages // 2
+        self._given_up: dict[tuple[str, str, str, str], _GivenUp] = {}
+        # Half of what filled the buffer, by whichever of its bounds
+        self._low = settings.buffer_messages // 2
         self._closed = False
         self._said_s = -SAY_EACH_S
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -89,6 +100,14 @@ class KafkaSink:
 
     def put(self, event: RawEvent) -> None:
         """Take a frame or a snapshot; see Sink."""
+        if self._waiting:
+            # Nothing overtakes a note: of a loss, of a connection's end
+            self._take_waiting()
+            if self._waiting:
+                raise BufferFullError
+        self._produce(event)
+
+    def _produce(self, event: RawEvent) -> None:
         try:
             topic, partition, key = self._where[event.exchange, event.symbol]
         except KeyError:
@@ -96,11 +115,13 @@ class KafkaSink:
         try:
             self._producer.produce(topic, avro.encode(event), key, partition)
         except BufferError:
+            self._low = len(self._producer) // 2
             raise BufferFullError from None
         except KafkaException as error:
             if error.args[0].code() != KafkaError.MSG_SIZE_TOO_LARGE:
                 raise
             self._refused(event, error.args[0].str())
+            self._note_given_up()
 
     def note(self, event: RawEvent) -> None:
         """Take a small event, now or when there is room; see Sink."""
@@ -108,8 +129,8 @@ class KafkaSink:
         self._take_waiting()
 
     async def room(self) -> None:
-        """Return when less than half of the buffer is taken; see Sink."""
-        while self._waiting or len(self._producer) > self._half:  # noqa: ASYNC110 - no event tells
+        """Return when half of what filled the buffer has left it; see Sink."""
+        while self._waiting or len(self._producer) > self._low:  # noqa: ASYNC110 - no event tells
             await asyncio.sleep(POLL_S)
 
     async def close(self, timeout_s: float) -> int:
@@ -137,12 +158,19 @@ class KafkaSink:
             await asyncio.sleep(POLL_S)
 
     def _take_waiting(self) -> None:
+        self._note_given_up()
         while self._waiting:
+            note = self._waiting.popleft()
             try:
-                self.put(self._waiting[0])
+                self._produce(note)
             except BufferFullError:
+                self._waiting.appendleft(note)
                 return
-            self._waiting.popleft()
+
+    def _note_given_up(self) -> None:
+        for first, last_ts, messages, reason in self._given_up.values():
+            self._waiting.append(lost(first, to_ts=last_ts, messages=messages, reason=reason))
+        self._given_up.clear()
 
     def _place(self, event: RawEvent) -> tuple[str, int, bytes]:
         number = topics.partition(event.symbol, self._partitions[event.exchange])
@@ -153,9 +181,11 @@ class KafkaSink:
     def _undelivered(self, error: KafkaError | None, message: Message) -> None:
         if error is None:
             return
-        value = message.value()
-        if value is not None:
-            self._refused(avro.decode(bytes(value)), error.str())
+        event: RawEvent = avro.decode(bytes(message.value() or b""))
+        self._refused(event, error.str())
+        if event.kind == LOST:
+            # What is lost must be known: once more, and nothing is taken before
+            self._waiting.append(event)
 
     def _refused(self, event: RawEvent, reason: str) -> None:
         metrics.undelivered.labels(event.exchange).inc()
@@ -171,9 +201,18 @@ class KafkaSink:
                 size_bytes=len(event.payload),
                 error=reason,
             )
-        if event.kind != LOST:
-            # Later than where it should stand, but before anything that could build on it is long
-            self._waiting.append(lost(event, to_ts=event.local_ts, messages=1, reason=reason))
+        if event.kind == LOST:
+            return
+        # One note for all that was given up at once. It stands later than it should, but before
+        # all that is taken from now on
+        key = (event.exchange, event.symbol, event.channel, event.connection_id)
+        known = self._given_up.get(key)
+        if known is None:
+            self._given_up[key] = _GivenUp(event, event.local_ts, 1, reason)
+        else:
+            self._given_up[key] = known._replace(
+                last_ts=event.local_ts, messages=known.messages + 1
+            )
 
     def _error(self, error: KafkaError) -> None:
         if error.fatal() and not self.failed.done():

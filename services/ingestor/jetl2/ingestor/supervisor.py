@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 from jetl2.exchanges import adapters
-from jetl2.ingestor import control
+from jetl2.ingestor import clock, control, listing, metrics
 from jetl2.ingestor.errors import ProducerError
 from jetl2.ingestor.feed import Feed
 from jetl2.ingestor.settings import PREFIX, Settings
@@ -38,7 +38,9 @@ async def _run(settings: Settings, stop: asyncio.Event, state: health.Health) ->
     state.not_ready("kafka", "no broker has answered")
     beating = asyncio.create_task(_beat(state))
     try:
-        wanted = [Wanted(settings, exchange) for exchange in exchanges]
+        # A ban is of the address: what one part is told, the other must heed
+        rests = {exchange.name: listing.rest_of(exchange) for exchange in exchanges}
+        wanted = [Wanted(settings, exchange, rests[exchange.name]) for exchange in exchanges]
         found, _ = await asyncio.gather(
             asyncio.to_thread(_prepare, settings, stop),
             asyncio.gather(*(each.look() for each in wanted)),
@@ -59,7 +61,12 @@ async def _run(settings: Settings, stop: asyncio.Event, state: health.Health) ->
     sink = KafkaSink(settings, partitions)
     feeds = {
         exchange.name: Feed(
-            exchange, settings.subscriptions[exchange.name], settings, sink=sink, health=state
+            exchange,
+            settings.subscriptions[exchange.name],
+            settings,
+            sink=sink,
+            health=state,
+            rest=rests[exchange.name],
         )
         for exchange in exchanges
     }
@@ -132,4 +139,5 @@ async def _measure(state: health.Health, feeds: Sequence[Feed]) -> None:
         state.beat()
         for feed in feeds:
             feed.measure()
+        metrics.clock_ahead.set(clock.ahead_s())
         await asyncio.sleep(MEASURE_S)

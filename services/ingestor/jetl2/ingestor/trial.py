@@ -2,7 +2,6 @@
 
 import asyncio
 import statistics
-import time
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -11,6 +10,7 @@ from jetl2.exchanges import fix, overview
 from jetl2.exchanges.exchange import Exchange
 from jetl2.exchanges.replay import DATA_TYPES
 from jetl2.exchanges.session import Session
+from jetl2.ingestor import clock
 from jetl2.ingestor.connection import ERROR
 from jetl2.ingestor.credentials import Credentials
 from jetl2.ingestor.feed import Feed
@@ -39,7 +39,7 @@ class Trial:
         self._books = "book_delta" in data_types
         self._data_types = list(data_types)
         self._feed: Feed | None = None
-        self._began_ts = time.time_ns()
+        self._began_ts = clock.now()
         self._ended_ts = 0
         self._connected_ts: dict[str, int] = {}
         self._requests = 0
@@ -96,7 +96,7 @@ class Trial:
             first_book_s=seconds,
             fix={} if credentials is None else {name: credentials},
         )
-        self._began_ts = time.time_ns()
+        self._began_ts = clock.now()
         self._feed = Feed(self._exchange, subscription, settings, sink=self, health=Health())
         feeding = asyncio.create_task(self._feed.run(self._symbols))
         stopping = asyncio.create_task(_set(stop))
@@ -105,7 +105,7 @@ class Trial:
                 {feeding, stopping}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED
             )
         finally:
-            self._ended_ts = time.time_ns()
+            self._ended_ts = clock.now()
             feeding.cancel()
             stopping.cancel()
             (failed, _) = await asyncio.gather(feeding, stopping, return_exceptions=True)
@@ -114,7 +114,7 @@ class Trial:
 
     def report(self) -> dict[str, Any]:
         """Return what happened, as JSON would say it; `problems` are sentences, none if all is well."""
-        seconds = ((self._ended_ts or time.time_ns()) - self._began_ts) / 1e9
+        seconds = ((self._ended_ts or clock.now()) - self._began_ts) / 1e9
         total: Counter[str] = Counter()
         for symbol in ("", *self._session.symbols()):
             total.update(self._session.counters(symbol))

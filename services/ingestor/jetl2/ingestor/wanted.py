@@ -9,6 +9,7 @@ from jetl2.ingestor.errors import UnlistedError
 from jetl2.ingestor.selection import PATTERN, Chosen
 from jetl2.ingestor.settings import Settings
 from jetl2.ingestor.subscription import Entry, Selection
+from jetl2.ingestor.transport.rest import Rest
 from jetl2.runtime import log
 
 # A list of instruments that could not be had is asked for again after this time
@@ -24,9 +25,14 @@ class Wanted:
     conditions never are: what is listed later and meets them is taken then.
     """
 
-    def __init__(self, settings: Settings, exchange: Exchange) -> None:
-        """Ask nothing yet."""
+    def __init__(self, settings: Settings, exchange: Exchange, rest: Rest | None = None) -> None:
+        """Ask nothing yet.
+
+        Args:
+            rest: What all requests to the exchange go through; None: there are no others.
+        """
         self.exchange = exchange
+        self._rest = rest
         # The list was had and read, with the volumes if they are needed
         self.known = False
         self.taken: list[str] = []
@@ -43,7 +49,7 @@ class Wanted:
         host = endpoint.rest if endpoint else ""
         ranked = any(map(_ranked, entries))
         try:
-            found = await listing.fetch(self.exchange, host, volumes=ranked)
+            found = await listing.fetch(self.exchange, host, volumes=ranked, rest=self._rest)
         except UnlistedError as error:
             self.known = False
             _log.warning("instruments_unknown", exchange=name, problem=str(error))

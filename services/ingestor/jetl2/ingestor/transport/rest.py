@@ -37,6 +37,7 @@ class Rest:
         backoff_s: float = 0.5,
     ) -> None:
         """Open nothing yet; a client is made with the first request of each kind of host."""
+        self.weight_per_minute = weight_per_minute
         self._exchange = exchange
         self._budget = Budget(weight_per_minute, clock)
         self._chance = chance or random.Random()  # noqa: S311 - jitter

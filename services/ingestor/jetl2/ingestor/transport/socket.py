@@ -20,5 +20,15 @@ class Socket(Protocol):
             DisconnectedError: The connection is over.
         """
 
+    async def answers(self, timeout_s: float) -> bool:
+        """Ask the other side for a sign of life; return whether one came in that time.
+
+        Raises:
+            DisconnectedError: The connection is over.
+        """
+
+    async def unread(self) -> list[bytes]:
+        """Return the messages that have come and were not read, without waiting for more."""
+
     async def close(self) -> None:
         """Say goodbye, and hang up when that is not answered soon."""

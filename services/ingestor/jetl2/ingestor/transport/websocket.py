@@ -1,6 +1,8 @@
 """One websocket: opened, read as bytes, written as text, closed; its failures as one error."""
 
+import asyncio
 import ipaddress
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection
@@ -45,6 +47,35 @@ class Socket:
         except ConnectionClosed as error:
             raise DisconnectedError(_reason(error)) from error
 
+    async def answers(self, timeout_s: float) -> bool:
+        """Send a ping; return whether its pong came in that time.
+
+        Raises:
+            DisconnectedError: The connection is over.
+        """
+        try:
+            async with asyncio.timeout(timeout_s):
+                pong = asyncio.ensure_future(await self._connection.ping())
+        except TimeoutError:
+            return False
+        except ConnectionClosed as error:
+            raise DisconnectedError(_reason(error)) from error
+        # Not by a timeout: after a pause of our own a pong that has come would count for nothing
+        done, _ = await asyncio.wait({pong}, timeout=timeout_s)
+        if pong not in done:
+            pong.cancel()
+            return False
+        return pong.exception() is None
+
+    async def unread(self) -> list[bytes]:
+        """Return the frames that have come and were not read, without waiting for more."""
+        found: list[bytes] = []
+        with suppress(TimeoutError, ConnectionClosed):
+            async with asyncio.timeout(0):
+                while True:
+                    found.append(await self._connection.recv(decode=False))
+        return found
+
     async def close(self) -> None:
         """Say goodbye, and hang up when that is not answered soon."""
         await self._connection.close()
@@ -64,6 +95,8 @@ async def connect(url: str, *, frame_bytes: int) -> Socket:
             close_timeout=CLOSE_S,
             max_size=frame_bytes,
             max_queue=QUEUE,
+            # Whether there is an answer, we judge: after a pause of our own there seems to be none
+            ping_timeout=None,
             compression=None,
             proxy=None if is_loopback(url) else True,
         )
