@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 PYTHON := .cache/env/dev/bin/python
 
-.PHONY: help demo test faults check fmt docs package pins release clean env
+.PHONY: help demo test faults check fmt docs package pins release sbom audit clean env
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; do printf '  make %-9s %s\n' "$$name" "$$what"; done
@@ -33,6 +33,12 @@ pins: ## make 3rdparty/*.txt anew from what is asked for
 
 env: ## make the development environment in .cache/env/dev
 	@build-support/env.sh dev
+
+sbom: ## write what each artifact in dist/ is made of, refuse licences that must not be shipped
+	@build-support/env.sh dev && $(PYTHON) build-support/sbom.py
+
+audit: ## ask for known vulnerabilities of all that is shipped; needs the network
+	@build-support/env.sh dev && build-support/env.sh audit && $(PYTHON) build-support/audit.py
 
 release: ## release a package: make release PACKAGE=ingestor PART=major|minor|patch
 	@build-support/env.sh dev && $(PYTHON) build-support/release.py $(PACKAGE) $(PART)
