@@ -94,6 +94,7 @@ def _checks() -> Iterator[Check]:
     )
     yield Check(name="docs/runbooks", argv=[python, "build-support/check_runbooks.py"])
     yield from _terraform()
+    yield Check(name="chart", argv=[python, "build-support/check_chart.py"])
     yield from _mypy()
     # Computing dependencies applies the rules between packages
     yield Check(name="pants dependencies", argv=["./pants", "--level=warn", "dependencies", "::"])
