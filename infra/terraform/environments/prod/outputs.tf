@@ -47,3 +47,8 @@ output "prometheus_endpoint" {
   description = "Where metrics are written to and asked for."
   value       = module.platform.prometheus_endpoint
 }
+
+output "chart_values" {
+  description = "What infra/chart is told, as YAML: `terraform output -raw chart_values`."
+  value       = module.platform.chart_values
+}

@@ -52,3 +52,27 @@ output "prometheus_endpoint" {
   description = "Where metrics are written to and asked for."
   value       = module.observability.prometheus_endpoint
 }
+
+output "chart_values" {
+  description = "What the chart of the services is told, as YAML; infra/chart/environments/outputs.example.yaml shows it."
+  value = yamlencode({
+    image = { registry = trimsuffix(module.ecr.repository_urls["merger"], "/merger") }
+    aws   = { region = var.region, prefix = var.prefix }
+    kafka = {
+      bootstrapServers = module.msk.bootstrap_servers
+      cidr             = var.cidr
+      partitions       = module.msk.partitions
+    }
+    api = {
+      lake      = "s3://${module.s3.names.lake}"
+      downloads = "s3://${module.s3.names.downloads}"
+      export = {
+        application = module.emr.application_ids["export"]
+        role        = module.iam.role_arns["export"]
+        logs        = module.emr.log_groups["export"]
+        job         = trimsuffix(module.emr.runs["export"].entry_point, "/main.py")
+      }
+      settings = { KEEP_DAYS = tostring(var.download_days) }
+    }
+  })
+}
