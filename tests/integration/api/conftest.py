@@ -1,4 +1,4 @@
-"""The API served in this process over a real S3, with a launcher of the test's own."""
+"""The API served in this process over a real S3, with a launcher of the test's own or a local EMR."""
 
 import asyncio
 import gzip
@@ -10,7 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
+import boto3
 import pytest
+from moto.emrserverless import models as emr_models
+from moto.server import ThreadedMotoServer
 
 from jetl2.api_grpc import auth, documents, store
 from jetl2.api_grpc.documents import Sidecar, Spec, Unit, decode, encode
@@ -68,6 +71,9 @@ class StubLauncher:
         if job in self._jobs:
             self.cancelled.append(job)
             self._stopped.add(job)
+
+    def let_go(self, job: str) -> None:
+        self.cancel(job)
 
     def free(self) -> bool:
         return True
@@ -196,6 +202,71 @@ def stage(s3: S3, unique: str, monkeypatch: pytest.MonkeyPatch) -> Stage:
     made = Stage("api-tests", unique)
     made.land()
     return made
+
+
+class LocalEmr:
+    """EMR Serverless as moto plays it, with what moto leaves out: Spark 4, time, tokens.
+
+    Attributes:
+        application: Id of one for Spark, with the release that production has.
+        runs: Every job run, as moto keeps it: what it was asked for, and its state to be changed.
+    """
+
+    def __init__(self) -> None:
+        self._server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+        self._server.start()
+        host, self.port = self._server.get_host_and_port()
+        self.endpoint = f"http://{host}:{self.port}"
+        made = self.client().create_application(
+            name="export", releaseLabel="emr-7.13.0", type="SPARK", clientToken="export"
+        )
+        self.application = made["applicationId"]
+        backend = emr_models.emrserverless_backends["123456789012"]["us-east-1"]
+        # moto takes no label of EMR's Spark releases
+        backend.applications[self.application].release_label = "emr-spark-8.0.0"
+        self._runs = backend.job_runs
+
+    def client(self) -> Any:
+        return boto3.client(
+            "emr-serverless",
+            region_name="us-east-1",
+            endpoint_url=self.endpoint,
+            aws_access_key_id="testing",
+            aws_secret_access_key="testing",
+        )
+
+    @property
+    def runs(self) -> list[emr_models.JobRun]:
+        return self._runs.get(self.application, [])
+
+    def end(self, state: str = "SUCCESS", details: str = "-") -> None:
+        """End the run that was started last."""
+        self.runs[-1].state, self.runs[-1].state_details = state, details
+
+    def stop(self) -> None:
+        self._server.stop()
+
+
+@pytest.fixture
+def local_emr(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalEmr]:
+    """Give a local EMR Serverless, whose runs go on until a test ends them."""
+    start = emr_models.EMRServerlessBackend.start_job_run
+    lock = threading.Lock()
+
+    def started(backend: emr_models.EMRServerlessBackend, **asked: Any) -> emr_models.JobRun:
+        with lock:
+            for run in backend.job_runs.get(asked["application_id"], []):
+                if run.client_token == asked["client_token"]:
+                    return run
+            run = start(backend, **asked)
+            run.state = "RUNNING"
+            return run
+
+    monkeypatch.setattr(emr_models.EMRServerlessBackend, "start_job_run", started)
+    emr = LocalEmr()
+    monkeypatch.setenv("AWS_ENDPOINT_URL_EMR_SERVERLESS", emr.endpoint)
+    yield emr
+    emr.stop()
 
 
 @pytest.fixture

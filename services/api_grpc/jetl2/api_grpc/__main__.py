@@ -4,7 +4,11 @@ import asyncio
 import socket
 import sys
 
-from jetl2.api_grpc import auth, launcher
+from botocore.exceptions import BotoCoreError
+
+from jetl2.api_grpc import auth, emr_serverless, spark_submit, store
+from jetl2.api_grpc.emr_request import Target
+from jetl2.api_grpc.launcher import Launcher, LaunchError, LauncherUnavailable
 from jetl2.api_grpc.server import Api
 from jetl2.api_grpc.settings import PREFIX, Settings
 from jetl2.runtime import cli, health, lifecycle, log
@@ -36,16 +40,7 @@ def main() -> int:
         socket.create_server((settings.host, settings.port), family=family).close()
     except OSError as error:
         refuse(f"{PREFIX}PORT", f"cannot listen on {settings.host}: {error.strerror}")
-    try:
-        submit = launcher.spark_submit(settings.spark_submit)
-    except launcher.LaunchError as error:
-        refuse(f"{PREFIX}SPARK_SUBMIT", str(error))
-    jobs = launcher.SparkSubmit(
-        [submit, *settings.spark_args, str(settings.export_main)],
-        launcher.environment(settings.export_pex),
-        settings.jobs_folder,
-        settings.max_jobs,
-    )
+    jobs = _emr_serverless(settings) if settings.launcher == "emr-serverless" else _here(settings)
 
     async def serve(stop: asyncio.Event) -> int:
         api = Api(settings, jobs, keys)
@@ -60,6 +55,44 @@ def main() -> int:
         return lifecycle.EXIT_OK
 
     return lifecycle.run(serve)
+
+
+def _here(settings: Settings) -> Launcher:
+    try:
+        submit = spark_submit.find(settings.spark_submit)
+    except LaunchError as error:
+        refuse(f"{PREFIX}SPARK_SUBMIT", str(error))
+    return spark_submit.SparkSubmit(
+        [submit, *settings.spark_args, str(settings.export_main)],
+        spark_submit.environment(settings.export_pex),
+        settings.jobs_folder,
+        settings.max_jobs,
+    )
+
+
+def _emr_serverless(settings: Settings) -> Launcher:
+    target = Target(
+        application=settings.emr_application,
+        role=settings.emr_role,
+        folder=settings.emr_job,
+        logs=settings.emr_logs,
+        timeout_minutes=settings.emr_timeout_minutes,
+        conf=settings.emr_conf,
+    )
+    try:
+        emr = emr_serverless.client()
+    except BotoCoreError as error:
+        refuse("AWS_DEFAULT_REGION", str(error))
+    downloads = store.store(store.client(), settings.downloads)
+    jobs = emr_serverless.EmrServerless(emr, downloads, target, settings.max_jobs)
+    try:
+        jobs.check()
+    except LaunchError as error:
+        refuse(f"{PREFIX}EMR_APPLICATION", str(error))
+    except LauncherUnavailable as error:
+        # Catalog, coverage and finished exports do not need it
+        _log.warning("launcher_unavailable", error=str(error))
+    return jobs
 
 
 if __name__ == "__main__":

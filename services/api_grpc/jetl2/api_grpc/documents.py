@@ -135,6 +135,18 @@ class Job(msgspec.Struct, frozen=True):
     start_ts: int = 0
 
 
+class Run(msgspec.Struct, frozen=True):
+    """The job run of an export on EMR Serverless.
+
+    Attributes:
+        attempt: Counts the runs of the export; part of the token that makes each start one run.
+        run: Id of the run; "" until EMR has told it.
+    """
+
+    attempt: int
+    run: str = ""
+
+
 class Sidecar(msgspec.Struct, frozen=True):
     """What the job says of a finished file, in an object beside it."""
 

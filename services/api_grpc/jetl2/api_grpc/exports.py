@@ -7,6 +7,8 @@ Objects, all below the downloads' prefix (documents.py says what is in them):
   exports/<id>.json                   the export; ids sort newest first
   active/<id>.json                    it is not finished yet, and who cares for it
   manifests/<id>.json                 its files, once all are there
+  jobs/<id>/spec.json                 what its job is asked to make; errors/ beside it is the job's
+  jobs/<id>/run.json                  which run on EMR Serverless that is (emr_serverless.py)
 """
 
 import secrets

@@ -10,7 +10,7 @@ from jetl2.api_grpc import documents
 from jetl2.api_grpc.documents import Export, Job, Outcome, Spec, UnitError, decode, encode
 from jetl2.api_grpc.errors import ApiError
 from jetl2.api_grpc.exports import Exports, active_key
-from jetl2.api_grpc.launcher import Launcher, LaunchError
+from jetl2.api_grpc.launcher import Launcher, LaunchError, LauncherUnavailable
 from jetl2.api_grpc.plan import file_name
 from jetl2.api_grpc.store import Stored
 from jetl2.runtime import log, metrics
@@ -61,6 +61,8 @@ class Supervisor:
                 self.turn()
             except ApiError as error:
                 _log.warning("storage_unavailable", error=str(error), cause=str(error.__cause__))
+            except LauncherUnavailable as error:
+                _log.warning("launcher_unavailable", error=str(error))
             except Exception:  # noqa: BLE001
                 # One export that cannot be cared for must not stop the others for good
                 _log.exception("jobs_not_looked_at")
@@ -89,16 +91,20 @@ class Supervisor:
     def release(self) -> None:
         """End what can live only with us, and leave the exports to others at once."""
         self._launcher.close()
-        store = self._exports.store
         for export_id in list(self._beaten):
             try:
-                stored = store.get(active_key(export_id))
-                if stored and (job := decode(stored.body, Job)).owner == self._replica:
-                    # Not the job's fault, so the start does not count
-                    left = msgspec.structs.replace(job, owner="", starts=job.starts - 1)
-                    store.replace(active_key(export_id), encode(left), stored.etag)
-            except ApiError as error:
+                state = self._launcher.state(export_id)
+                self._leave(export_id, runs=state is not None and state.running)
+            except (ApiError, LauncherUnavailable) as error:
                 _log.warning("job_not_released", export=export_id, error=str(error))
+
+    def _leave(self, export_id: str, *, runs: bool) -> None:
+        """Leave an export to whoever comes first; a start that it did not outlive does not count."""
+        store = self._exports.store
+        stored = store.get(active_key(export_id))
+        if stored and (job := decode(stored.body, Job)).owner == self._replica:
+            left = msgspec.structs.replace(job, owner="", starts=job.starts - (not runs))
+            store.replace(active_key(export_id), encode(left), stored.etag)
 
     def _silent(self, export_id: str, etag: str) -> bool:
         now = self._clock()
@@ -144,8 +150,15 @@ class Supervisor:
         try:
             self._launcher.start(export.id, store.url(key))
         except LaunchError as error:
+            _log.error(
+                "job_refused", export=export.id, error=str(error), cause=str(error.__cause__)
+            )
             self._fail(export, str(error))
             return
+        except LauncherUnavailable:
+            # Not the job's fault
+            self._leave(export.id, runs=False)
+            raise
         _started.inc()
         _log.info("job_started", export=export.id, files=len(units))
 
@@ -169,7 +182,7 @@ class Supervisor:
                 self._beaten[export_id] = self._clock()
             else:
                 _log.warning("job_lost_to_another_replica", export=export_id)
-                self._launcher.cancel(export_id)
+                self._launcher.let_go(export_id)
                 self._beaten.pop(export_id, None)
 
     def _clear(self, export: Export) -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from jetl2.api_grpc import launcher
-from jetl2.api_grpc.launcher import JobState, LaunchError, SparkSubmit
+from jetl2.api_grpc import spark_submit
+from jetl2.api_grpc.launcher import JobState, LaunchError
+from jetl2.api_grpc.spark_submit import SparkSubmit
 
 Make = Callable[..., SparkSubmit]
 
@@ -89,7 +90,7 @@ def test_a_cancelled_job_dies_with_all_that_it_started(make: Make, tmp_path: Pat
     jobs.cancel("j")
     jobs.cancel("j")
 
-    until(lambda: launcher._identity(int(child.read_text())) == "")
+    until(lambda: spark_submit._identity(int(child.read_text())) == "")
     assert jobs.state("j") is None
 
 
@@ -129,8 +130,8 @@ def test_spark_submit_is_that_of_spark_home(
     (tmp_path / "bin" / "spark-submit").touch()
     monkeypatch.setenv("SPARK_HOME", str(tmp_path))
 
-    assert launcher.spark_submit("") == str(tmp_path / "bin" / "spark-submit")
-    assert launcher.spark_submit("/mine") == "/mine"
+    assert spark_submit.find("") == str(tmp_path / "bin" / "spark-submit")
+    assert spark_submit.find("/mine") == "/mine"
 
 
 def test_jobs_run_on_the_pex_and_without_our_own_python(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,7 +139,7 @@ def test_jobs_run_on_the_pex_and_without_our_own_python(monkeypatch: pytest.Monk
     monkeypatch.setenv("PEX_ROOT", "/ours")
     monkeypatch.setenv("AWS_REGION", "eu-central-1")
 
-    env = launcher.environment(Path("/x/export.pex"))
+    env = spark_submit.environment(Path("/x/export.pex"))
 
     assert env["PYSPARK_PYTHON"] == env["PYSPARK_DRIVER_PYTHON"] == "/x/export.pex"
     assert env["AWS_REGION"] == "eu-central-1"
