@@ -165,6 +165,7 @@ def package(
             name="job",
             packages=[":pex"],
             files=[":archived_main"],
-            format="tar",
-            output_path=f"{name}-job.tar",
+            # From a plain .tar Spark unpacks the PEX without its right to be executed (SPARK-38632)
+            format="tar.gz",
+            output_path=f"{name}-job.tar.gz",
         )

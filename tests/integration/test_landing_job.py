@@ -17,7 +17,8 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 import jetl2
-from jetl2.devstack import folders, kafka, s3, spark
+from jetl2.api_grpc import emr_request
+from jetl2.devstack import emr, folders, kafka, s3, spark
 from jetl2.landing import crash, run, task
 from jetl2.landing.errors import FencedError
 from jetl2.landing.offsets import Offsets
@@ -194,6 +195,40 @@ def test_a_run_killed_at_every_step_lands_each_committed_record_once(
     assert now | seen == now, "a later run changed an object"
 
 
+@pytest.mark.timeout(900)
+def test_the_archive_of_a_release_lands_as_emr_runs_it(
+    source: Source, settings: Settings, s3: s3.S3, bucket: str, tmp_path: Path
+) -> None:
+    folder = _release(s3, bucket)
+    source.write(30)
+    source.write(10, end="abort")
+    driver_env = {k: v for k, v in _environment(settings).items() if k != "PYTHONPATH"}
+    target = emr_request.Target(
+        application="00f1abcd2efg3h01",
+        role="arn:aws:iam::123456789012:role/landing",
+        folder=folder,
+        logs="/jetl2/landing",
+        timeout_minutes=60,
+        conf={f"spark.emr-serverless.driverEnv.{k}": v for k, v in driver_env.items()},
+        name="landing",
+    )
+    log = tmp_path / "landing.log"
+
+    process = emr.submit(
+        emr_request.start(target, "tick", 1, []), work=tmp_path / "run", log=log, env=s3.env()
+    )
+    try:
+        code = process.wait(400)
+    finally:
+        process.stop()
+
+    output = log.read_text(errors="replace")
+    assert code == 0, output
+    assert f"Running Spark version {spark.version()}" in output
+    assert _summary(output)["records"] == 30
+    assert _landed(s3, settings) == sorted(source.committed)
+
+
 def test_an_overlapping_newer_run_fences_the_older_one(source: Source, settings: Settings) -> None:
     source.write(40)
     writes: dict[str, list[bytes]] = {}
@@ -265,6 +300,16 @@ def test_an_idle_run_ends_without_spark(settings: Settings) -> None:
         "seconds": 0,
         "datasets": {},
     }
+
+
+def _release(s3: s3.S3, bucket: str) -> str:
+    """Put what a release of the job consists of onto S3; return its folder."""
+    archive = folders.binary("landing").with_name("landing-job.tar.gz")
+    if not archive.exists():
+        pytest.skip(f"{archive} is not built: make package")
+    for path in (archive, MAIN):
+        s3.client().upload_file(str(path), bucket, f"landing/0.1.0/{path.name}")
+    return f"s3://{bucket}/landing/0.1.0"
 
 
 def _environment(settings: Settings, crash_at: str = "") -> dict[str, str]:

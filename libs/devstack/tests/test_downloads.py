@@ -10,7 +10,7 @@ from jetl2.devstack import downloads
 from jetl2.devstack.errors import MissingToolError
 
 
-@pytest.mark.parametrize("of", [downloads.KAFKA, downloads.SPARK])
+@pytest.mark.parametrize("of", [downloads.KAFKA, downloads.SPARK, downloads.SPARK_35])
 def test_every_jar_is_pinned_by_its_checksum(of: str) -> None:
     pins = downloads._pins(of)
 

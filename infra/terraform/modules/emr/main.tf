@@ -6,10 +6,11 @@ locals {
     })
   }
 
-  # The archive keeps the PEX executable; drivers and executors both start it as their Python
+  # Drivers and executors both start the PEX as their Python; from a plain .tar Spark would unpack it
+  # without the right to be executed
   python = {
     for name, job in local.jobs : name => {
-      "spark.archives"                                       = "${job.folder}/${name}-job.tar#job"
+      "spark.archives"                                       = "${job.folder}/${name}-job.tar.gz#job"
       "spark.emr-serverless.driverEnv.PYSPARK_PYTHON"        = "./job/${name}.pex"
       "spark.executorEnv.PYSPARK_PYTHON"                     = "./job/${name}.pex"
       "spark.emr-serverless.driverEnv.PYSPARK_DRIVER_PYTHON" = "./job/${name}.pex"

@@ -9,9 +9,10 @@ output "application_arns" {
 }
 
 output "runs" {
-  description = "Job -> what StartJobRun is told: its beginning (EntryPoint) and the properties of Spark."
+  description = "Job -> what StartJobRun is told: its release's folder, its beginning (EntryPoint) and the properties of Spark."
   value = {
     for name, job in local.jobs : name => {
+      folder      = job.folder
       entry_point = "${job.folder}/main.py"
       properties  = local.conf[name]
     }

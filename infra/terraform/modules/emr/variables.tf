@@ -40,7 +40,7 @@ variable "kafka_security_group_id" {
 }
 
 variable "artifacts_bucket" {
-  description = "Bucket with the jobs' archives and jars: <job>/<version>/<job>-job.tar, main.py and jars/."
+  description = "Bucket with the jobs' archives and jars: <job>/<version>/<job>-job.tar.gz, main.py and jars/."
   type        = string
 }
 

@@ -15,6 +15,7 @@ from jetl2.devstack.errors import DownloadError, MissingToolError
 
 KAFKA = "kafka"
 SPARK = "spark"
+SPARK_35 = "spark35"
 MIN_JAVA = 17
 
 _APT = {"java": "openjdk-17-jre-headless", "mvn": "maven"}
@@ -35,7 +36,7 @@ class Jar(NamedTuple):
 
 
 def jars(of: str) -> list[Path]:
-    """Return the verified jars of KAFKA or SPARK, fetched by Maven when they are not cached yet.
+    """Return the verified jars of KAFKA, SPARK or SPARK_35, fetched by Maven when they are not cached yet.
 
     Raises:
         DownloadError: Maven failed, or a file is not the pinned one.
@@ -104,7 +105,7 @@ def _advice(name: str) -> str:
 def _pins(of: str) -> list[Jar]:
     text = (resources.files("jetl2.devstack") / "jars.txt").read_text()
     lines = (line.replace(":", " ").split() for line in text.splitlines())
-    return [Jar(*words[1:]) for words in lines if words and words[0] == of]
+    return [Jar(*words[1:]) for words in lines if words and of in words[0].split(",")]
 
 
 def _verified(folder: Path, pin: Jar) -> bool:

@@ -13,16 +13,27 @@ MASTER = "local[2]"
 
 
 def home() -> Path:
-    """Return SPARK_HOME: the Spark that the pyspark wheel carries.
+    """Return SPARK_HOME: JETL2_SPARK_HOME, else the Spark that the pyspark wheel carries.
 
     Raises:
-        MissingToolError: pyspark is not installed in this environment.
+        MissingToolError: There is no Spark there, or pyspark is not installed in this environment.
     """
+    if named := os.environ.get("JETL2_SPARK_HOME"):
+        if not (Path(named) / "bin" / "spark-submit").exists():
+            message = f"JETL2_SPARK_HOME={named!r}: there is no bin/spark-submit"
+            raise MissingToolError(message)
+        return Path(named)
     spec = importlib.util.find_spec("pyspark")
     if spec is None or spec.origin is None:
         message = "pyspark is not installed in this environment"
         raise MissingToolError(message)
     return Path(spec.origin).parent
+
+
+def version() -> str:
+    """Return the version of the Spark in `home()`."""
+    (core,) = (home() / "jars").glob("spark-core_*.jar")
+    return core.stem.rpartition("-")[2]
 
 
 def environment(python: Path, extra: Mapping[str, str]) -> dict[str, str]:
@@ -47,14 +58,17 @@ def environment(python: Path, extra: Mapping[str, str]) -> dict[str, str]:
     )
 
 
-def options(*, work: Path, endpoint: str = "") -> list[str]:
+def options(*, work: Path, endpoint: str = "", master: str = MASTER) -> list[str]:
     """Return the options of spark-submit that stand before `main.py`.
 
     Args:
         work: Folder for Spark's scratch files and Ivy's cache.
         endpoint: S3 server for s3a://; "" means AWS itself.
     """
-    jars = ",".join(str(jar) for jar in downloads.jars(downloads.SPARK))
+    old = version().startswith("3.")
+    jars = downloads.jars(downloads.SPARK_35 if old else downloads.SPARK)
+    # As on EMR 7, where Spark 3.5 stands on a later Hadoop than its own
+    first = [str(jar) for jar in jars if old and jar.name.startswith("hadoop-client-")]
     conf = {
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
@@ -68,6 +82,8 @@ def options(*, work: Path, endpoint: str = "") -> list[str]:
         "spark.sql.session.timeZone": "UTC",
         "spark.jars.ivy": str(work / "ivy"),
     }
+    if first:
+        conf |= {f"spark.{who}.extraClassPath": ":".join(first) for who in ("driver", "executor")}
     if endpoint:
         conf |= {
             "spark.hadoop.fs.s3a.endpoint": endpoint,
@@ -76,7 +92,7 @@ def options(*, work: Path, endpoint: str = "") -> list[str]:
             "spark.hadoop.fs.s3a.connection.ssl.enabled": "false",
         }
     settings = [word for name, value in conf.items() for word in ("--conf", f"{name}={value}")]
-    return ["--master", MASTER, "--jars", jars, *settings]
+    return ["--master", master, "--jars", ",".join(map(str, jars)), *settings]
 
 
 def command(main: Path, args: Sequence[str], *, work: Path, endpoint: str = "") -> list[str]:

@@ -13,23 +13,23 @@ variables {
   schedules = {
     landing = {
       expression      = "rate(15 minutes)"
-      application_id  = "app-1"
-      application_arn = "arn:aws:emr-serverless:eu-central-1:123456789012:/applications/app-1"
+      application_id  = "app1"
+      application_arn = "arn:aws:emr-serverless:eu-central-1:123456789012:/applications/app1"
       job_role_arn    = "arn:aws:iam::123456789012:role/landing"
       log_group       = "/jetl2-test/landing"
       timeout_minutes = 60
-      run             = { entry_point = "s3://artifacts/main.py", properties = { a = "b" } }
+      run             = { entry_point = "s3://artifacts/landing/1.2.0/main.py", properties = { a = "b" } }
     }
     compaction = {
       expression      = "cron(30 2 * * ? *)"
-      application_id  = "app-1"
-      application_arn = "arn:aws:emr-serverless:eu-central-1:123456789012:/applications/app-1"
+      application_id  = "app1"
+      application_arn = "arn:aws:emr-serverless:eu-central-1:123456789012:/applications/app1"
       job_role_arn    = "arn:aws:iam::123456789012:role/landing"
       log_group       = "/jetl2-test/landing"
       timeout_minutes = 120
       enabled         = false
       arguments       = ["compact"]
-      run             = { entry_point = "s3://artifacts/main.py", properties = { a = "b" } }
+      run             = { entry_point = "s3://artifacts/landing/1.2.0/main.py", properties = { a = "b" } }
     }
   }
 }
@@ -40,6 +40,12 @@ run "a_tick_is_one_job" {
   assert {
     condition     = jsondecode(aws_scheduler_schedule.this["landing"].target[0].input).ClientToken == "<aws.scheduler.execution-id>" && strcontains(aws_scheduler_schedule.this["landing"].target[0].input, "<aws.scheduler.execution-id>")
     error_message = "The scheduler does not put the tick's id into the token."
+  }
+
+  # What the API would ask for; tests/integration/test_emr_agreement.py reads the file too
+  assert {
+    condition     = jsonencode(jsondecode(aws_scheduler_schedule.this["landing"].target[0].input)) == jsonencode(jsondecode(file("tests/landing.json")))
+    error_message = "Landing is not started as the API starts exports."
   }
 
   assert {
@@ -76,12 +82,12 @@ run "wrong_values_are_refused" {
     schedules = {
       landing = {
         expression      = "every now and then"
-        application_id  = "app-1"
+        application_id  = "app1"
         application_arn = "arn"
         job_role_arn    = "arn"
         log_group       = "/jetl2-test/landing"
         timeout_minutes = 60
-        run             = { entry_point = "s3://artifacts/main.py", properties = { a = "b" } }
+        run             = { entry_point = "s3://artifacts/landing/1.2.0/main.py", properties = { a = "b" } }
       }
     }
   }
