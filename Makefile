@@ -2,10 +2,10 @@
 .DEFAULT_GOAL := help
 PYTHON := .cache/env/dev/bin/python
 
-.PHONY: help demo test faults check fmt docs package pins release sbom audit clean env
+.PHONY: help demo test faults spark35 check fmt docs package pins release sbom audit clean env
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; do printf '  make %-9s %s\n' "$$name" "$$what"; done
+	@sed -n 's/^\([a-z0-9]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; do printf '  make %-9s %s\n' "$$name" "$$what"; done
 
 demo: ## run the whole platform here, end to end; SOURCE=recordings|simulated|live
 	@build-support/demo.sh
@@ -15,6 +15,9 @@ test: ## run everything that CI runs
 
 faults: ## inject faults and recount every record: SEED=7 SECONDS=60 FAULTS=F1,F2
 	@SEED="$(SEED)" FAULT_SECONDS="$(SECONDS)" FAULTS="$(FAULTS)" build-support/faults.sh
+
+spark35: ## run the jobs' archives on Spark 3.5 (EMR 7.x): once a release, after `make package`
+	@build-support/spark35.sh
 
 check: ## run the static checks: style, types, dependency rules, infrastructure
 	@build-support/env.sh dev && $(PYTHON) build-support/check.py
