@@ -1,4 +1,7 @@
-"""The previous release beside what is here: a new merger takes over from the old one and hands back."""
+"""The previous release beside what is here: a new merger takes over from the old one.
+
+It may hand back as long as both write states of one version; else the old one refuses by name.
+"""
 
 import base64
 import dataclasses
@@ -8,13 +11,13 @@ import runpy
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from confluent_kafka import Producer
 
 from jetl2.devstack.kafka import Broker
-from jetl2.exchanges import recording, symbol_state
+from jetl2.exchanges import recording
 from jetl2.exchanges.errors import UnsupportedRecording
 from jetl2.schemas import avro, topics
 from jetl2.schemas.records import BookState, Commit
@@ -63,6 +66,11 @@ for line in sys.stdin:
     for state in json.loads(line):
         print(json.dumps(symbol_state.dump(symbol_state.load(state.encode())).decode()))
 """
+EMPTY = """
+import json
+from jetl2.exchanges.symbol_state import SymbolState, dump
+print(json.dumps(dump(SymbolState()).decode()))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -93,44 +101,82 @@ def ours() -> str:
     return os.pathsep.join(p for p in sys.path if p)
 
 
-def test_mergers_of_two_releases_follow_each_other_and_back(
-    fresh_kafka: Broker, tmp_path: Path, previous: Previous
-) -> None:
-    """Killed: what the other one must then replay has to give the records that were written."""
-    servers = fresh_kafka.bootstrap_servers
-    traffic = Traffic(servers)
-    for life, path in enumerate(["old", "new", "old", "new"]):
-        python_path = previous.python_path if path == "old" else ""
-        with merger(servers, tmp_path / f"{life}-{path}.log", python_path) as process:
-            for _ in range(5):
-                traffic.send(100)
-                wait_merged(servers, traffic, processes=[process])
+def empty_state(python_path: str) -> dict[str, Any]:
+    (state,) = run(python_path, EMPTY)
+    return cast("dict[str, Any]", json.loads(state))
+
+
+def live(servers: str, traffic: Traffic, log: Path, python_path: str, *, killed: bool) -> None:
+    """Run a merger on some traffic; "" is of our release."""
+    with merger(servers, log, python_path) as process:
+        for _ in range(4):
+            traffic.send(100)
+            wait_merged(servers, traffic, processes=[process])
+        if killed:
             # Some of this in a transaction that is never committed
             traffic.send(300)
             process.kill()
-    with merger(servers, tmp_path / "last-new.log") as process:
-        wait_merged(servers, traffic, processes=[process])
-        assert process.terminate() == 0
+        else:
+            assert process.terminate() == 0
+
+
+@pytest.fixture(scope="module")
+def versions(previous: Previous) -> tuple[int, int]:
+    """The versions of a symbol's state: that of the old release, and ours."""
+    old, new = (empty_state(path)["version"] for path in (previous.python_path, ours()))
+    return old, new
+
+
+def test_a_killed_merger_is_followed_by_the_new_release(
+    fresh_kafka: Broker, tmp_path: Path, previous: Previous
+) -> None:
+    """What the new one must then replay has to give the very records that were written."""
+    servers = fresh_kafka.bootstrap_servers
+    traffic = Traffic(servers)
+    live(servers, traffic, tmp_path / "old.log", previous.python_path, killed=True)
+    live(servers, traffic, tmp_path / "new.log", "", killed=True)
+    live(servers, traffic, tmp_path / "last.log", "", killed=False)
 
     assert len(recount(servers, traffic)) == 2 * len(SYMBOLS)
     assert_read_alike(servers, previous)
 
 
-def test_a_merger_that_was_stopped_in_order_leaves_nothing_to_replay_to_the_other(
+def test_a_merger_that_was_stopped_in_order_leaves_nothing_to_replay_to_the_new_release(
     fresh_kafka: Broker, tmp_path: Path, previous: Previous
 ) -> None:
     """Holds also for a change of what is written: such upgrades begin with an orderly stop."""
     servers = fresh_kafka.bootstrap_servers
     traffic = Traffic(servers)
-    for life, path in enumerate(["old", "new", "old"]):
-        python_path = previous.python_path if path == "old" else ""
-        with merger(servers, tmp_path / f"{life}-{path}.log", python_path) as process:
-            traffic.send(300)
-            wait_merged(servers, traffic, processes=[process])
-            assert process.terminate() == 0
-            newest = commits(servers)
-            assert newest
-            assert not any(commit.seqs for commit in newest.values())
+    for name, python_path in {"old": previous.python_path, "new": ""}.items():
+        live(servers, traffic, tmp_path / f"{name}.log", python_path, killed=False)
+        newest = commits(servers)
+        assert newest
+        assert not any(commit.seqs for commit in newest.values())
+    recount(servers, traffic)
+
+
+@pytest.mark.parametrize("killed", [True, False], ids=["killed", "stopped"])
+def test_the_old_release_goes_on_or_refuses_by_name(
+    fresh_kafka: Broker,
+    tmp_path: Path,
+    previous: Previous,
+    versions: tuple[int, int],
+    *,
+    killed: bool,
+) -> None:
+    servers = fresh_kafka.bootstrap_servers
+    traffic = Traffic(servers)
+    live(servers, traffic, tmp_path / "new.log", "", killed=killed)
+
+    old, new = versions
+    if old == new:
+        live(servers, traffic, tmp_path / "old.log", previous.python_path, killed=killed)
+    else:
+        with merger(servers, tmp_path / "old.log", previous.python_path) as process:
+            assert process.wait(60) == REFUSED
+            (event,) = process.events("refused")
+        assert f"expected a session state of version {old}, found {new}" in event["problem"]
+    live(servers, traffic, tmp_path / "last.log", "", killed=False)
     recount(servers, traffic)
 
 
@@ -178,30 +224,32 @@ def test_each_release_reads_every_record_of_the_other(previous: Previous) -> Non
     assert_alike(read_by_old, read_by_new)
 
 
-def test_the_form_of_a_state_changes_with_its_version_only(previous: Previous) -> None:
-    empty = "import json; from jetl2.exchanges import symbol_state as s; "
-    empty += "print(json.dumps(s.dump(s.SymbolState()).decode()))"
+def test_the_form_of_a_state_changes_with_its_version_only(
+    previous: Previous, versions: tuple[int, int]
+) -> None:
+    old, new = versions
+    forms = [shape(empty_state(path)) for path in (previous.python_path, ours())]
 
-    (old,) = run(previous.python_path, empty)
-    new = symbol_state.dump(symbol_state.SymbolState()).decode()
-
-    assert json.loads(old)["version"] == json.loads(new)["version"]
-    assert shape(json.loads(old)) == shape(json.loads(new))
+    assert (forms[0] == forms[1]) == (old == new)
+    assert new in {old, old + 1}
 
 
-def test_books_of_real_traffic_pass_from_one_release_to_the_other(previous: Previous) -> None:
+def test_books_of_real_traffic_pass_to_the_new_release(previous: Previous) -> None:
     found = sessions()
     if not found:
         pytest.skip("no recordings here: set JETL2_RECORDINGS to their folder")
     lines = [json.dumps([str(path), number, EVENTS]) for path, number in found]
 
-    for writer, reader in ((previous.python_path, ours()), (ours(), previous.python_path)):
-        states = run(writer, STATES, lines)
-        assert len(states) == len(found)
-        written = [state for session in states for state in session]
-        loaded = run(reader, LOAD, [json.dumps(session) for session in states])
-        assert len(loaded) == len(written) > len(found) // 2
-        assert [json.loads(s) for s in loaded] == [json.loads(s) for s in written]
+    states = run(previous.python_path, STATES, lines)
+    loaded = [json.loads(s) for s in run(ours(), LOAD, [json.dumps(s) for s in states])]
+
+    assert len(states) == len(found)
+    written = [json.loads(state) for session in states for state in session]
+    assert len(loaded) == len(written) > len(found) // 2
+    for before, after in zip(written, loaded, strict=True):
+        for name in ("live", "parts", "buffer", "trade_ids", "counters"):
+            assert after[name] == before[name], name
+        assert after["plain"]["seq"] == before["plain"]["seq"]
 
 
 def test_the_previous_release_is_the_newest_tag_before_this_commit(
