@@ -4,9 +4,8 @@ import json
 import random
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, Producer, TopicPartition
@@ -16,8 +15,6 @@ from jetl2.devstack import kafka as devstack_kafka
 from jetl2.devstack.kafka import Broker
 from jetl2.devstack.process import free_ports, wait_until
 from jetl2.merger import crash
-from jetl2.merger.producer import TransactionalProducer
-from jetl2.runtime import kafka
 from jetl2.schemas import avro, topics
 from jetl2.schemas.records import Commit, DeadLetter, Gap, Resync
 from jetl2.testkit.kafka_proxy import END_TXN, KafkaProxy
@@ -176,34 +173,6 @@ def test_a_lost_commit_reply_makes_a_new_producer(
     recount(servers, traffic)
 
 
-def test_the_log_alone_betrays_a_repeated_commit(servers: str, proxy: KafkaProxy) -> None:
-    def make(properties: Mapping[str, Any], on_log: kafka.LogHook) -> Producer:
-        return kafka.transactional_producer(
-            proxy.bootstrap_servers,
-            client_id="test",
-            transactional_id="test",
-            properties=properties,
-            on_log=on_log,
-        )
-
-    devstack_kafka.create_topics(servers, {"some": 1}, {})
-    never_slow = TransactionalProducer(0, lambda: None, make, guard_ms=10**9)
-    doubts = []
-    for disturbed in (False, False, True):
-        never_slow.begin()
-        never_slow.produce("some", b"key", b"value")
-        never_slow.flush()
-        if disturbed:
-            proxy.lose_reply(END_TXN)
-        never_slow.commit()
-        doubts.append(never_slow.doubt)
-
-    assert doubts[:2] == ["", ""]
-    assert doubts[2].startswith("log: FAIL")
-    # From version 5 on commits cannot hit a later transaction: then judge the guard again
-    assert proxy.versions[END_TXN] < 5
-
-
 def test_a_commit_that_arrives_after_its_repetition_harms_no_later_transaction(
     servers: str, traffic: Traffic, log: Path, proxy: KafkaProxy
 ) -> None:
@@ -213,13 +182,15 @@ def test_a_commit_that_arrives_after_its_repetition_harms_no_later_transaction(
 
         for _ in range(2):
             # The client gives up after 5 s and commits again; the first request comes later
-            proxy.hold(END_TXN, 5.4)
+            proxy.hold_past_repetition(END_TXN, 0.1)
             traffic.send(100)
             wait_merged(servers, traffic, processes=[process])
             for _ in range(10):
                 traffic.send(20)
                 wait_merged(servers, traffic, processes=[process])
 
+        until(lambda: not proxy.pending, "the held ones have come", process)
+        assert proxy.late[END_TXN] == 2
         assert process.events("producer_rotated")
         process.kill()
     with merger(servers, log.with_name("again.log")) as process:
