@@ -1,5 +1,6 @@
 """A task that cannot prove its state refuses to start, and says what contradicts what."""
 
+import zlib
 from collections.abc import Callable
 
 import pytest
@@ -8,7 +9,7 @@ from jetl2.exchanges.adapters import okex
 from jetl2.exchanges.session import Session
 from jetl2.merger import restore
 from jetl2.merger.errors import RefusedError
-from jetl2.merger.state import COMMIT_KEY, Feed, Store
+from jetl2.merger.state import COMMIT_KEY, STATES_KEY, Feed, Store
 from jetl2.merger.topology import Message, apply
 from jetl2.schemas import avro
 from jetl2.schemas.records import BookState, Commit, RawEvent
@@ -94,7 +95,7 @@ def test_the_commit_lists_what_no_state_covers_and_input_is_read_from_there() ->
     restore.start_offsets(store, last, {RAW: 5}, {RAW: 0}, {RAW: 5})
 
     assert isinstance(commit, Commit)
-    assert commit.seqs == {"okex|BTC-USDT": 4}
+    assert commit.seqs == {"okex|BTC-USDT": 4, STATES_KEY: store.states_sum}
     assert restore.ranges(store, last, {RAW: 0}) == {RAW: range(2, 5)}
 
 
@@ -174,6 +175,18 @@ def spoil_session(written: dict[bytes, bytes]) -> None:
     written[b"okex|BTC-USDT"] = avro.encode(state)
 
 
+def drop_state_that_is_not_listed(written: dict[bytes, bytes]) -> None:
+    del written[b"okex|ETH-USDT"]
+
+
+def put_back_state(written: dict[bytes, bytes]) -> None:
+    """As if it had been written after the second event; the replay would not show it."""
+    state = avro.decode(written[b"okex|ETH-USDT"])
+    assert isinstance(state, BookState)
+    state.seq, state.source_offset = 0, 2
+    written[b"okex|ETH-USDT"] = avro.encode(state)
+
+
 def swap_keys(written: dict[bytes, bytes]) -> None:
     written[COMMIT_KEY] = written[b"okex|BTC-USDT"]
 
@@ -192,6 +205,8 @@ def date_forward(written: dict[bytes, bytes]) -> None:
         (drop_state, "holds no state of okex.BTC-USDT"),
         (spoil_state, "cannot read"),
         (spoil_session, "cannot read the state of okex.BTC-USDT"),
+        (drop_state_that_is_not_listed, "its states are not those"),
+        (put_back_state, "its states are not those"),
         (swap_keys, "has a BookState under"),
         (date_forward, "newer than the commit"),
     ],
@@ -202,6 +217,20 @@ def test_a_changelog_that_was_tampered_with_is_refused(tamper: Tamper, problem: 
 
     with pytest.raises(RefusedError, match=problem):
         revive(written)
+
+
+def test_a_commit_of_a_release_that_made_no_sum_is_taken() -> None:
+    written = changelog()
+    commit = avro.decode(written[COMMIT_KEY])
+    assert isinstance(commit, Commit)
+    del commit.seqs[STATES_KEY]
+    written[COMMIT_KEY] = avro.encode(commit)
+
+    store = revive(written)
+
+    assert store.offsets == {RAW: 5}
+    states = [value for key, value in written.items() if key != COMMIT_KEY]
+    assert store.states_sum == sum(map(zlib.crc32, states))
 
 
 def test_symbols_get_their_next_states_at_different_times() -> None:

@@ -235,7 +235,8 @@ class Commit:
     Args:
         offsets: Next offset to read, by raw topic.
         seqs, chains: Last seq, and chain, of each symbol changed since its newest BookState, by
-            "exchange|symbol"; all others are as their BookState says.
+            "exchange|symbol"; all others are as their BookState says. The seq of "" is the sum of
+            the CRC-32 of every BookState record, as bytes in Kafka; not there before 0.2.0.
     """
 
     offsets: dict[str, int]

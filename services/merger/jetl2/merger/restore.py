@@ -1,6 +1,6 @@
 """The store of a task from its changelog, and the proof that it is the one that was lost.
 
-1. the newest value of each changelog key: BookStates and the Commit
+1. the newest value of each changelog key: BookStates and the Commit, which knows their sum
 2. the Commit's offsets must be those that the group has committed, topic by topic
 3. input from the oldest BookState still needed up to those offsets is applied, outputs dropped
 4. seq and chain of every symbol must be those of the Commit
@@ -8,10 +8,11 @@
 So every restart also shows that the output is a function of the input alone.
 """
 
+import zlib
 from collections.abc import Iterable, Mapping
 
 from jetl2.merger.errors import RefusedError
-from jetl2.merger.state import COMMIT_KEY, SEPARATOR, Entry, Store, stagger
+from jetl2.merger.state import COMMIT_KEY, SEPARATOR, STATES_KEY, Entry, Store, stagger
 from jetl2.merger.topology import Message, apply
 from jetl2.schemas import avro, topics
 from jetl2.schemas.records import BookState, Commit
@@ -34,11 +35,15 @@ def load(store: Store, changelog: Mapping[bytes, bytes]) -> Commit | None:
         RefusedError: States without a commit, or a record that this release cannot read.
     """
     last: Commit | None = None
+    store.states_sum = 0
     for key, value in changelog.items():
         record = _decode(store, key, value)
         if isinstance(record, Commit):
             last = record
-        elif (feed := store.feeds.get(topics.raw(record.exchange))) is not None:
+            continue
+        crc = zlib.crc32(value)
+        store.states_sum += crc
+        if (feed := store.feeds.get(topics.raw(record.exchange))) is not None:
             try:
                 feed.session.load(record.symbol, record.session)
             except ValueError as error:
@@ -50,6 +55,7 @@ def load(store: Store, changelog: Mapping[bytes, bytes]) -> Commit | None:
                 seq=record.seq,
                 chain=record.chain,
                 source_offset=record.source_offset,
+                state_crc=crc,
             )
     if last is None and changelog:
         raise _refused(store, "its changelog holds states but no commit record")
@@ -108,7 +114,7 @@ def ranges(store: Store, last: Commit | None, low: Mapping[str, int]) -> dict[st
     """Return the offsets of each raw topic that must be applied again (step 3).
 
     Raises:
-        RefusedError: A BookState is missing or newer than the commit, or input is gone.
+        RefusedError: BookStates are missing, or not those of the commit, or input is gone.
     """
     wanted: dict[str, int] = {}
     for name in last.seqs if last else ():
@@ -126,6 +132,13 @@ def ranges(store: Store, last: Commit | None, low: Mapping[str, int]) -> dict[st
             raise _refused(
                 store, f"{topic}: a state of offset {newest} is newer than the commit record"
             )
+    # Those of symbols that the commit does not list, too; one of an older release has no sum
+    if last is not None and last.seqs.get(STATES_KEY, store.states_sum) != store.states_sum:
+        problem = (
+            "its states are not those that the commit record was written with: some are missing, "
+            "or older ones were put back"
+        )
+        raise _refused(store, problem)
     for topic, start in wanted.items():
         if start < low[topic]:
             raise _refused(

@@ -2,8 +2,8 @@
 
 The changelog has two kinds of keys. `<exchange>|<symbol>` holds a BookState: the symbol's whole
 state after the input before its `source_offset`. `commit` holds a Commit: the input offsets of
-the newest transaction, and seq and chain of each symbol that its BookState does not cover. So the
-newest value of each key is the whole truth, whatever compaction has removed.
+the newest transaction, seq and chain of each symbol that its BookState does not cover, and the sum
+of all BookStates. So the newest value of each key is the whole truth, whatever compaction has removed.
 """
 
 import zlib
@@ -16,6 +16,9 @@ from jetl2.schemas.records import BookState, Commit, DeadLetter, MarketRecord, R
 
 COMMIT_KEY = b"commit"
 SEPARATOR = "|"
+# Among the seqs of a Commit, where no symbol can be: the sum of the CRC-32 of every BookState record.
+# A release that does not know it takes it for a symbol of an exchange that it does not merge
+STATES_KEY = ""
 
 
 class Session(Protocol):
@@ -47,6 +50,7 @@ class Entry:
         source_offset: Next raw event after the newest BookState.
         dirty: Changed since that BookState.
         due: When its next BookState is to be written, on the caller's clock; 0 is at once.
+        state_crc: CRC-32 of the newest BookState record; 0 before the first.
     """
 
     exchange: str
@@ -56,6 +60,7 @@ class Entry:
     source_offset: int = 0
     dirty: bool = False
     due: float = 0
+    state_crc: int = 0
 
     @property
     def name(self) -> str:
@@ -107,6 +112,8 @@ class Store:
         # Next offset to read, by raw topic; topics no longer merged keep theirs
         self.offsets: dict[str, int] = {}
         self.dirty: dict[str, Entry] = {}
+        # Of the BookStates in the changelog, those of topics no longer merged too
+        self.states_sum = 0
         self._interval_s = snapshot_interval_s
 
     def entry(self, exchange: str, symbol: str) -> Entry | None:
@@ -148,13 +155,18 @@ class Store:
             entry.due = now + (first if entry.due == 0 else self._interval_s)
             entry.dirty = False
             del self.dirty[entry.name]
-            yield Change(entry.name.encode(), avro.encode(state))
+            value = avro.encode(state)
+            crc = zlib.crc32(value)
+            self.states_sum += crc - entry.state_crc
+            entry.state_crc = crc
+            yield Change(entry.name.encode(), value)
 
     def commit(self) -> Change:
         """Return the Commit record of all that has been applied; after `states`."""
         record = Commit(
             offsets=dict(self.offsets),
-            seqs={name: entry.seq for name, entry in self.dirty.items()},
+            seqs={name: entry.seq for name, entry in self.dirty.items()}
+            | {STATES_KEY: self.states_sum},
             chains={name: entry.chain for name, entry in self.dirty.items()},
         )
         return Change(COMMIT_KEY, avro.encode(record))
