@@ -1,0 +1,1 @@
+"""As much of pyspark as landing's driver uses."""
