@@ -84,6 +84,13 @@ class Member:
         self.process.signal(signal.SIGTERM)
         return self.process.wait(60)
 
+    def die(self) -> None:
+        """Kill it, for good."""
+        self._wanted = False
+        self._thread.join()
+        self.process.signal(signal.SIGKILL)
+        self.process.stop()
+
     def abandon(self) -> None:
         """End it in whatever way."""
         self._wanted = False

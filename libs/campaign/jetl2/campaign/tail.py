@@ -44,12 +44,13 @@ class Tail:
             times.append(seen_at[at])
         return max(times, default=None)
 
-    def latencies(self, sent_at: Sequence[float]) -> list[float]:
-        """Return seconds from sending to visibility, of each record, sorted."""
+    def latencies(self, sent_at: Sequence[float], since: int = 0) -> list[float]:
+        """Return seconds from sending to visibility, of each record from an event on, sorted."""
         return sorted(
             seen - sent_at[number]
             for place, numbers in self._numbers.items()
-            for number, seen in zip(numbers, self._seen_at[place], strict=True)
+            for number, seen in zip(numbers, self._seen_at[place], strict=False)
+            if number >= since
         )
 
 
@@ -71,6 +72,7 @@ def following(bootstrap_servers: str, topics: Iterable[str], partitions: int) ->
                 "fetch.wait.max.ms": 10,
                 "topic.metadata.refresh.interval.ms": 500,
                 "allow.auto.create.topics": False,
+                "reconnect.backoff.max.ms": 500,
                 "log_level": 0,
             }
         )

@@ -9,7 +9,7 @@ import random
 import threading
 import time
 import zlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
@@ -39,6 +39,22 @@ PAIRS = (
 START_TS = 1_795_003_200_000_000_000
 STEP_NS = 100_000
 MOST_EVENTS = 3_600_000_000_000 // STEP_NS
+MOST_BYTES = 32 * 1024 * 1024
+LARGE_BYTES = 10_000_000
+
+# Of each way to spoil a message, how often; those of LARGE_BYTES load the machine
+SPOILINGS = {
+    "truncated": 30,
+    "wrong schema id": 30,
+    "wrong checksum": 20,
+    "nonsense number": 60,
+    "10 MB": 1,
+}
+# No finite decimal number of 64 bits and 18 decimals, as our records hold them
+NONSENSE: tuple[Any, ...] = (
+    *("abc", "", "NaN", "Infinity", "1.2.3", "--5", "0x1F", "1_000", "1e400", "9" * 40),
+    *("0." + "1" * 30, "\uff19", None, [], {}, True),
+)
 
 Levels = dict[Decimal, Decimal]
 Name = tuple[str, str]  # exchange, symbol
@@ -134,8 +150,13 @@ class Feed:
         self.rate = rate
         # What must come, per exchange and symbol, in order
         self.expected: dict[Name, list[Expected]] = defaultdict(list)
-        # Raw records of no meaning that were sent: they must be dead letters, verbatim
+        # What must be dead letters, verbatim: raw values of no meaning, frames that cannot be read
         self.poison: list[bytes] = []
+        # How many of all events cannot be read, and what was done so far, by name
+        self.spoiling = 0.0
+        self.spoiled: Counter[str] = Counter()
+        # Numbers of the events that are not even raw events
+        self.undecodable: set[int] = set()
         self.sent_at: list[float] = []
         self._books = {pair: Book(chance) for pair in pairs}
         self._chance = chance
@@ -153,6 +174,9 @@ class Feed:
                 # The truth waits for as long as a broker is away
                 "message.timeout.ms": 0,
                 "queue.buffering.max.messages": 2_000_000,
+                # Back as soon as a broker is, so that recoveries are those of the product
+                "reconnect.backoff.max.ms": 500,
+                "message.max.bytes": MOST_BYTES,
                 "log_level": 0,
             }
         )
@@ -200,18 +224,62 @@ class Feed:
         """Send the whole book of a pair."""
         with self._lock:
             message, expected = self._books[pair].snapshot()
-            self._raw(BOOKS, pair, self._framed(pair, message))
+            self._raw(BOOKS, pair, json.dumps(self._framed(pair, message)).encode())
             self.expected[BOOKS, pair].append(expected)
 
-    def spoil(self, pair: str, value: bytes) -> None:
-        """Send a raw record that nobody can read: its book has a gap until the next snapshot."""
-        with self._lock:
-            book = self._books[pair]
-            self._produce(BOOKS, pair, value)
-            self.poison.append(value)
-            if book.known:
-                self.expected[BOOKS, pair].append(Expected("Gap", ("lost",)))
-            book.known = False
+    def _spoil(self, pair: str) -> None:
+        """Send a message that cannot be read, or that contradicts the book.
+
+        A book has a gap then until its next snapshot; trades have none. What is no raw event is a
+        dead letter whole; of a raw event, its frame is. A sum that is wrong can be read.
+        """
+        how = self._chance.choices(list(SPOILINGS), list(SPOILINGS.values()))[0]
+        self.spoiled[how] += 1
+        if how != "wrong checksum" and self._chance.random() < 0.25:
+            exchange, symbol = TRADES, pair.replace("-", "")
+            frame = self._trade_frame(symbol)[0]
+            numbers = frame["data"]
+            place: Any = self._chance.choice("pq")
+        else:
+            exchange, symbol = BOOKS, pair
+            frame = self._framed(pair, self._books[pair].delta()[0])
+            # Another level beside those that are right
+            frame["data"][0]["bids"].append(numbers := ["999.0", "1.0", "0", "1"])
+            place = self._chance.randrange(2)
+        if how == "nonsense number":
+            numbers[place] = self._chance.choice(NONSENSE)
+        elif how == "wrong checksum":
+            numbers[1] = "0"
+            frame["data"][0]["checksum"] = self._chance.randint(1, 2**31 - 1)
+        payload = json.dumps(frame).encode()
+        if how == "10 MB":
+            payload = payload[:-2] + self._chance.randbytes(LARGE_BYTES)
+        value = self._mangled(how, self._event(exchange, symbol, payload))
+        reason = "checksum" if how == "wrong checksum" else "unreadable"
+        if how in ("truncated", "wrong schema id"):
+            reason, payload = "lost", value
+        if how != "wrong checksum":
+            self.poison.append(payload)
+        self._produce(exchange, symbol, value, self._undecodable_ms(reason))
+        if exchange == BOOKS:
+            if self._books[pair].known:
+                self.expected[BOOKS, pair].append(Expected("Gap", (reason,)))
+            self._books[pair].known = False
+
+    def _mangled(self, how: str, value: bytes) -> bytes:
+        if how == "truncated":
+            return value[: self._chance.randrange(len(value))]
+        if how == "wrong schema id":
+            return value[:2] + self._chance.randbytes(8) + value[10:]
+        return value
+
+    def _undecodable_ms(self, reason: str) -> int:
+        """Return the time to give a record of which nothing else tells one; 0: its own says it."""
+        if reason != "lost":
+            return 0
+        number = len(self.sent_at) - 1
+        self.undecodable.add(number)
+        return (START_TS + number * STEP_NS) // 1_000_000
 
     def unknown(self) -> list[str]:
         """Return the pairs whose book is not known since something could not be read."""
@@ -237,15 +305,22 @@ class Feed:
                 self.send(due)
 
     def _one(self, pair: str) -> None:
-        if self._chance.random() < 0.25:
+        if self.spoiling and self._chance.random() < self.spoiling:
+            self._spoil(pair)
+        elif self._chance.random() < 0.25:
             self._trade(pair.replace("-", ""))
-            return
-        message, expected = self._books[pair].delta()
-        self._raw(BOOKS, pair, self._framed(pair, message))
-        if expected:
-            self.expected[BOOKS, pair].append(expected)
+        else:
+            message, expected = self._books[pair].delta()
+            self._raw(BOOKS, pair, json.dumps(self._framed(pair, message)).encode())
+            if expected:
+                self.expected[BOOKS, pair].append(expected)
 
     def _trade(self, symbol: str) -> None:
+        frame, expected = self._trade_frame(symbol)
+        self._raw(TRADES, symbol, json.dumps(frame).encode())
+        self.expected[TRADES, symbol].append(expected)
+
+    def _trade_frame(self, symbol: str) -> tuple[dict[str, Any], Expected]:
         self._trades += 1
         price = Decimal(self._chance.randint(9000, 11000)) / 10
         size = Decimal(self._chance.randint(1, 10**6)) / 1000
@@ -261,18 +336,20 @@ class Feed:
             "m": maker_buys,
             "M": True,
         }
-        frame = json.dumps({"stream": f"{symbol.lower()}@trade", "data": data})
-        self._raw(TRADES, symbol, frame.encode())
+        frame = {"stream": f"{symbol.lower()}@trade", "data": data}
         # The buyer rested, so the seller took
         side = "sell" if maker_buys else "buy"
-        says = (str(self._trades), price, size, side)
-        self.expected[TRADES, symbol].append(Expected("Trade", says))
+        return frame, Expected("Trade", (str(self._trades), price, size, side))
 
-    def _framed(self, pair: str, message: dict[str, Any]) -> bytes:
+    def _framed(self, pair: str, message: dict[str, Any]) -> dict[str, Any]:
         message["data"][0]["ts"] = str(START_TS // 1_000_000)
-        return json.dumps({"arg": {"channel": "books", "instId": pair}} | message).encode()
+        return {"arg": {"channel": "books", "instId": pair}} | message
 
     def _raw(self, exchange: str, symbol: str, payload: bytes, kind: str = "frame") -> None:
+        self._produce(exchange, symbol, self._event(exchange, symbol, payload, kind))
+
+    def _event(self, exchange: str, symbol: str, payload: bytes, kind: str = "frame") -> bytes:
+        """Return the next raw event, which counts as sent now."""
         number = len(self.sent_at)
         self.sent_at.append(time.monotonic())
         fields = {
@@ -285,13 +362,19 @@ class Feed:
             "kind": kind,
             "payload": payload,
         }
-        self._produce(exchange, symbol, wire.encode("RawEvent", fields))
+        return wire.encode("RawEvent", fields)
 
-    def _produce(self, exchange: str, symbol: str, value: bytes) -> None:
+    def _produce(self, exchange: str, symbol: str, value: bytes, timestamp_ms: int = 0) -> None:
         # CRC-32 of the symbol: the contract says so to every producer
         partition = zlib.crc32(symbol.encode()) % self.partitions
-        key = symbol.encode()
-        self._producer.produce(f"raw.{exchange}", value, key, partition, on_delivery=self._taken)
+        self._producer.produce(
+            f"raw.{exchange}",
+            value,
+            symbol.encode(),
+            partition,
+            on_delivery=self._taken,
+            timestamp=timestamp_ms,
+        )
 
     def _taken(self, error: KafkaError | None, _: Message) -> None:
         if error is not None:

@@ -27,8 +27,10 @@ from jetl2.devstack.errors import ProcessError
 from jetl2.devstack.process import Process, free_ports, running, wait_until
 from jetl2.schemas import topics
 
-_JVM = ["-Xms256m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"]
-_SINGLE_NODE = {
+_JVM = ["-Xms256m", "-Xmx512m", "-XX:+UseSerialGC", "-Xshare:auto"]
+# Compiled once and simply: up in three seconds, and slow for as long as it runs
+_QUICK = "-XX:TieredStopAtLevel=1"
+SINGLE_NODE = {
     "process.roles": "broker,controller",
     "node.id": "1",
     "controller.listener.names": "CONTROLLER",
@@ -52,7 +54,7 @@ _SINGLE_NODE = {
     "num.network.threads": "2",
     "background.threads": "2",
 }
-_LOG4J = """<?xml version="1.0"?>
+LOG4J = """<?xml version="1.0"?>
 <Configuration status="warn"><Appenders><Console name="out" target="SYSTEM_OUT">
 <PatternLayout pattern="%d %p %c: %m%n"/></Console></Appenders>
 <Loggers><Root level="warn"><AppenderRef ref="out"/></Root></Loggers></Configuration>
@@ -67,13 +69,15 @@ class Broker(NamedTuple):
 
 
 @contextmanager
-def broker(folder: Path | None = None, *, port: int = 0) -> Iterator[Broker]:
+def broker(folder: Path | None = None, *, port: int = 0, lasting: bool = False) -> Iterator[Broker]:
     """Run a broker for the length of the block.
 
     Args:
         folder: Data, configuration and log; a second run there finds the data of the first. None:
             a temporary folder, removed at the end.
         port: 0 takes a free one.
+        lasting: It runs for long: made fast rather than quick to start, and what retention lets go
+            is looked for often.
 
     Raises:
         ProcessError: It did not start; the message ends with its log.
@@ -81,7 +85,7 @@ def broker(folder: Path | None = None, *, port: int = 0) -> Iterator[Broker]:
     if folder is None:
         with (
             tempfile.TemporaryDirectory(prefix="jetl2-kafka-") as name,
-            broker(Path(name), port=port) as running_broker,
+            broker(Path(name), port=port, lasting=lasting) as running_broker,
         ):
             yield running_broker
         return
@@ -89,16 +93,17 @@ def broker(folder: Path | None = None, *, port: int = 0) -> Iterator[Broker]:
     client_port, controller_port = free_ports(2)
     client_port = port or client_port
     settings = folder / "server.properties"
-    settings.write_text(_properties(folder / "data", client_port, controller_port))
-    (folder / "log4j2.xml").write_text(_LOG4J)
+    more = {"log.retention.check.interval.ms": "30000"} if lasting else {}
+    settings.write_text(_properties(folder / "data", client_port, controller_port, more))
+    (folder / "log4j2.xml").write_text(LOG4J)
     log = folder / "kafka.log"
     classpath = ":".join(str(jar) for jar in downloads.jars(downloads.KAFKA))
     logging = f"-Dlog4j2.configurationFile={folder / 'log4j2.xml'}"
-    java = [downloads.java(), *_JVM, logging, "-cp", classpath]
+    java = [downloads.java(), *_JVM, *([] if lasting else [_QUICK]), logging, "-cp", classpath]
     if not (folder / "data" / "meta.properties").exists():
         tool = [*java, "kafka.tools.StorageTool", "format", "-c", str(settings)]
         with running(
-            "kafka format", [*tool, f"--cluster-id={_cluster_id()}"], log=log
+            "kafka format", [*tool, f"--cluster-id={cluster_id()}"], log=log
         ) as format_run:
             if format_run.wait(60):
                 message = "Kafka's storage could not be formatted"
@@ -215,17 +220,22 @@ def _admin(bootstrap_servers: str) -> AdminClient:
     return AdminClient({"bootstrap.servers": bootstrap_servers, "log_level": 0})
 
 
-def _properties(data: Path, port: int, controller_port: int) -> str:
-    settings = _SINGLE_NODE | {
-        "log.dirs": str(data),
-        "listeners": f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}",
-        "advertised.listeners": f"PLAINTEXT://127.0.0.1:{port}",
-        "controller.quorum.voters": f"1@127.0.0.1:{controller_port}",
-    }
+def _properties(data: Path, port: int, controller_port: int, more: Mapping[str, str]) -> str:
+    settings = (
+        SINGLE_NODE
+        | dict(more)
+        | {
+            "log.dirs": str(data),
+            "listeners": f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}",
+            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{port}",
+            "controller.quorum.voters": f"1@127.0.0.1:{controller_port}",
+        }
+    )
     return "".join(f"{name}={value}\n" for name, value in settings.items())
 
 
-def _cluster_id() -> str:
+def cluster_id() -> str:
+    """Return a new name for a cluster, in the form that Kafka wants."""
     return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
 
 
