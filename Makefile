@@ -2,13 +2,16 @@
 .DEFAULT_GOAL := help
 PYTHON := .cache/env/dev/bin/python
 
-.PHONY: help demo test faults spark35 check fmt docs package pins release sbom audit clean env
+.PHONY: help demo soak test faults spark35 check fmt docs package pins release sbom audit clean env
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; do printf '  make %-9s %s\n' "$$name" "$$what"; done
 
 demo: ## run the whole platform here, end to end; SOURCE=recordings|simulated|live
 	@build-support/demo.sh
+
+soak: ## run the services under 24 simulated exchanges and watch them: SECONDS=3600 RATE=5000 EXCHANGES=24
+	@build-support/soak.sh --seconds "$(or $(SECONDS),3600)" --rate "$(or $(RATE),5000)" --exchanges "$(or $(EXCHANGES),24)"
 
 test: ## run everything that CI runs
 	@build-support/env.sh dev && $(PYTHON) build-support/ci.py

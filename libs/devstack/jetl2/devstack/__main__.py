@@ -60,6 +60,9 @@ def simulate(
     seed: int = 1,
     events: Annotated[int, typer.Option(help="of each exchange; then it stands still")] = 10_000,
     rate: Annotated[float, typer.Option(help="events a second of each exchange")] = 40,
+    messages: Annotated[
+        float, typer.Option(help="messages a second of all together, in place of --rate")
+    ] = 0,
     fault: Annotated[
         list[str] | None,
         typer.Option(help=f"KIND=PROBABILITY of each book delta; {_KINDS}"),
@@ -67,8 +70,8 @@ def simulate(
 ) -> None:
     """Run simulated exchanges until Ctrl-C, and print the ingestor's settings for them.
 
-    While it runs, GET /_control/fault?kind=drop&symbol=S asks for misbehaviour, and
-    GET /_control/book?symbol=S gives the true book.
+    While it runs, GET /_control/fault?kind=drop&symbol=S asks for misbehaviour,
+    GET /_control/book?symbol=S gives the true book, and GET /_control/end lets it come to its end.
     """
     known = dialects.load()
     for name in exchange or ():
@@ -82,6 +85,9 @@ def simulate(
             seed=seed,
             events=events,
             events_per_second=rate,
+            messages_per_second=messages / len(exchange or known),
+            # Nobody here asks for the past, and it would fill the memory
+            sample_every=0,
             misbehaviour=faults.Faults(seed, rates),
         )
         for name in exchange or known
@@ -111,6 +117,38 @@ def demo(
     from jetl2.devstack import demo as whole  # noqa: PLC0415
 
     whole.run(source, out, seconds)
+
+
+@app.command()
+def soak(
+    seconds: Annotated[float, typer.Option(help="how long it is watched")] = 3600,
+    rate: Annotated[float, typer.Option(help="messages a second, all exchanges together")] = 5000,
+    exchanges: Annotated[int, typer.Option(help="how many")] = 24,
+    out: Annotated[Path, typer.Option(help="folder of report, picture and logs")] = Path(
+        "soak-output"
+    ),
+    sample: Annotated[float, typer.Option(help="seconds between two looks")] = 10,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(help=f"KIND=PROBABILITY of each book delta, to see it noticed; {_KINDS}"),
+    ] = None,
+) -> None:
+    """Run the services under simulated exchanges for long; exit code 1 if anything grows or is lost."""
+    from jetl2.devstack import soak as whole  # noqa: PLC0415 - as above
+
+    run = whole.Soak(
+        whole.Options(
+            seconds=seconds,
+            rate=rate,
+            exchanges=exchanges,
+            out=out.absolute(),
+            sample_s=sample,
+            faults=fault or (),
+        )
+    )
+    passed = run.run()
+    typer.echo(run.text())
+    raise typer.Exit(0 if passed else 1)
 
 
 def main() -> int:

@@ -71,7 +71,8 @@ class Market:
 
         Args:
             seed: The same seed gives the same books, trades and numbers.
-            sample_every: After each so many events the whole book is kept, by the event's time.
+            sample_every: After each so many events the whole book is kept, by the event's time; 0:
+                never, for markets that move for hours.
         """
         self.listing = listing
         self.events = 0
@@ -114,7 +115,7 @@ class Market:
         event.last_id = self.update_id
         event.top_changed = self.best() != before
         self.events += 1
-        if self.events % self._sample_every == 0:
+        if self._sample_every and self.events % self._sample_every == 0:
             self.samples[event.ts] = self.book()
         return event
 

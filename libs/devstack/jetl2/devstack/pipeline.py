@@ -107,7 +107,7 @@ class Pipeline:
         }
         with self._service("api_grpc", settings) as process:
             ready = f"http://127.0.0.1:{http_port}/readyz"
-            wait_until(lambda: _answers(ready), "the API is ready", processes=[process])
+            wait_until(lambda: answers(ready), "the API is ready", processes=[process])
             yield f"127.0.0.1:{port}"
 
     def land(self, timeout_s: float = 240) -> dict[str, Any]:
@@ -186,11 +186,16 @@ class Pipeline:
             yield process
 
     def _environment(self, settings: Mapping[str, str]) -> dict[str, str]:
-        # The PEX files must stand alone: nothing of the development environment reaches them
-        kept = {
-            k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "JETL2_", "PEX_"))
-        }
-        return kept | self.stack.s3.env() | dict(self.extra) | dict(settings)
+        return environment(self.stack.s3.env() | dict(self.extra) | dict(settings))
+
+
+def environment(settings: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of a built service that is told these settings.
+
+    The PEX files must stand alone: nothing of the development environment reaches them.
+    """
+    unlike = ("PYTHON", "JETL2_", "PEX_")
+    return {k: v for k, v in os.environ.items() if not k.startswith(unlike)} | dict(settings)
 
 
 def built(package: str) -> Path:
@@ -206,7 +211,8 @@ def built(package: str) -> Path:
     return path
 
 
-def _answers(url: str) -> bool:
+def answers(url: str) -> bool:
+    """Whether a service says 200 at an address, /readyz for example."""
     try:
         return httpx.get(url, timeout=1, trust_env=False).status_code == 200
     except httpx.HTTPError:

@@ -50,6 +50,11 @@ class Process:
                 start_new_session=True,
             )
 
+    @property
+    def pid(self) -> int:
+        """Of the guard, whose children are the command."""
+        return self._guard.pid
+
     def exit_code(self) -> int | None:
         """Return the exit code, or None while it runs."""
         return self._guard.poll()

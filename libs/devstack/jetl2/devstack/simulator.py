@@ -34,6 +34,8 @@ _STATUS = {
 }
 # Subscriptions come as several messages, on several connections; the market waits for all of them
 _SETTLE_S = 0.2
+# Of each symbol, after the last misbehaviour
+_LAST_EVENTS = 25
 # Why a connection was cut
 NO_PING, NO_PONG, TOO_OLD = "no ping", "no pong", "too old"
 
@@ -94,6 +96,8 @@ class Simulator:
         seed: int = 1,
         events: int = 1000,
         events_per_second: float = 40,
+        messages_per_second: float = 0,
+        sample_every: int = 50,
         misbehaviour: faults.Faults | None = None,
         care: Care | None = None,
     ) -> None:
@@ -101,11 +105,16 @@ class Simulator:
 
         Args:
             events: Market events in all, over all symbols; then the truth stands still.
+            messages_per_second: Frames to all clients together, in place of events: an event is
+                several frames. 0: the events are counted.
+            sample_every: See `Market`.
             care: In place of the dialect's own, for tests that cannot wait so long.
         """
         self.dialect = dialect
         self.exchange = dialect.exchange
-        self.markets = {item.symbol: Market(item, seed) for item in dialect.listings}
+        self.markets = {
+            item.symbol: Market(item, seed, sample_every=sample_every) for item in dialect.listings
+        }
         self.symbols = list(self.markets)
         self.faults = misbehaviour or faults.Faults(seed)
         self.care = care or dialect.care
@@ -114,7 +123,8 @@ class Simulator:
         self.connections_made = 0
         self.port = 0
         self._events = events
-        self._interval = 1 / events_per_second
+        self._by_message = messages_per_second > 0
+        self._interval = 1 / (messages_per_second or events_per_second)
         self._open: list[Connection] = []
         self._subscribed = asyncio.Event()
         self._step = 0
@@ -137,6 +147,11 @@ class Simulator:
         """Whether the truth stands still."""
         return self._step >= self._events
 
+    def end(self) -> None:
+        """Behave from now on, and stand still after as many events as show what was lost before."""
+        self.faults.stop()
+        self._events = min(self._events, self._step + _LAST_EVENTS * len(self.markets))
+
     def book(self, symbol: str) -> tuple[Levels, Levels]:
         """Return the true book: bids and asks, best first, as shortest exact text."""
         return self.markets[symbol].book()
@@ -148,6 +163,7 @@ class Simulator:
         beat = due = time.monotonic()
         markets = list(self.markets.values())
         while True:
+            before = self.sent.total()
             if not self.finished():
                 # The end is undisturbed, or a loss there could not be noticed any more
                 if self._step == self._events * 9 // 10:
@@ -163,7 +179,9 @@ class Simulator:
                 for connection in list(self._open):
                     for frame in connection.feed.heartbeat():
                         self._send(connection, frame)
-            due += self._interval
+            # An event that nobody is told of takes its time too
+            cost = max(self.sent.total() - before, 1) if self._by_message else 1
+            due += self._interval * cost
             await asyncio.sleep(max(0, due - time.monotonic()))
 
     async def handle(self, socket: ServerConnection) -> None:
@@ -234,6 +252,8 @@ class Simulator:
         if what == "fault":
             self.faults.ask(query["kind"], query.get("symbol", ""))
             return {"asked": query["kind"]}
+        if what == "end":
+            self.end()
         if what == "book":
             bids, asks = self.book(query["symbol"])
             return {"bids": bids, "asks": asks}
