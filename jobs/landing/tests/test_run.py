@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import random
 from collections.abc import Callable, Mapping, Sequence
 
@@ -9,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from jetl2.landing import checks, run, task
-from jetl2.landing.errors import ConflictError, FencedError, RecordError
+from jetl2.landing.errors import ConflictError, FencedError, RecordError, RetentionError
 from jetl2.landing.plan import Commits, Position, Positions, Range
 from jetl2.landing.report import Report
 from jetl2.landing.settings import Settings
@@ -131,11 +132,18 @@ def _land(world: World, ranges: Sequence[Range]) -> list[Report]:
     return reports
 
 
-def _run(world: World, plan_id: str, land: run.Land | None = None) -> run.Summary:
+def _run(
+    world: World,
+    plan_id: str,
+    land: run.Land | None = None,
+    *,
+    offsets: Offsets | None = None,
+    settings: Settings = SETTINGS,
+) -> run.Summary:
     return run.run(
         "market",
-        SETTINGS,
-        offsets=Offsets(world),
+        settings,
+        offsets=offsets or Offsets(world),
         store=Store(world),
         land=land or (lambda ranges: _land(world, ranges)),
         plan_id=plan_id,
@@ -211,11 +219,77 @@ def test_a_range_whose_manifest_is_there_is_not_landed_again() -> None:
     with pytest.raises(Cut):
         _run(world, "first", note)
     world.steps = -1
-    summary = _run(world, "second", lambda ranges: pytest.fail(f"landed again: {ranges}"))
+
+    def again(ranges: Sequence[Range]) -> list[Report]:
+        assert {of.plan for of in ranges} == {"second"}
+        return _land(world, ranges)
+
+    summary = _run(world, "second", again)
 
     assert summary.repeated == len(planned) == 2
     assert summary.records == 10
     assert _landed(world) == sorted(world.written)
+
+
+def test_the_run_after_a_death_lands_what_is_new_as_well() -> None:
+    world = World()
+    world.write(8, random.Random(1))
+
+    def die(_: Sequence[Range]) -> list[Report]:
+        raise Cut
+
+    with pytest.raises(Cut):
+        _run(world, "first", die)
+    world.write(3, random.Random(2))
+    summary = _run(world, "second", settings=SETTINGS.model_copy(update={"max_offsets": 99}))
+
+    assert _landed(world) == sorted(world.written)
+    assert summary.records == 11
+    assert summary.ranges == {TOPIC: {p: (0, len(world.logs[TOPIC, p])) for p in (0, 1)}}
+    assert _run(world, "third").ranges == {}
+
+
+def test_a_run_that_slept_while_another_landed_is_fenced_and_raises_no_alarm() -> None:
+    world = World()
+    world.write(10, random.Random(1))
+
+    class Sleeper(Offsets):
+        slept = False
+
+        def read(self, topics: Mapping[str, int]) -> Positions:
+            found = super().read(topics)
+            if not self.slept:
+                self.slept = True
+                # Its manifests are there when this one wakes
+                assert _run(world, "newer").ranges
+            return found
+
+    with pytest.raises(FencedError, match="was moved by a newer run meanwhile"):
+        _run(world, "older", offsets=Sleeper(world))
+
+
+def test_a_loss_of_all_that_there_was_is_accepted_once_and_named_later() -> None:
+    world = World()
+    world.write(10, random.Random(1))
+    while _run(world, "first").ranges:
+        pass
+    world.write(10, random.Random(2))
+    log = world.logs[TOPIC, 0]
+    stood = world.group[TOPIC, 0][0]
+    world.low[TOPIC, 0] = lost = len(log)
+    assert stood < lost
+
+    with pytest.raises(RetentionError, match="were deleted by retention"):
+        _run(world, "refused")
+    _run(world, "told", settings=SETTINGS.model_copy(update={"accept_lost": True}))
+    # Nothing is left that a manifest could be of, and yet it is not asked again
+    _run(world, "as before")
+    assert world.group[TOPIC, 0][0] == stood
+    world.write(5, random.Random(3))
+    _run(world, "later")
+
+    [key] = [k for k in world.objects if k.startswith(f"_manifest/{TOPIC}/0000/{lost:012d}-")]
+    assert json.loads(world.objects[key])["lost"] == [stood, lost]
 
 
 def test_an_older_run_that_goes_on_is_fenced_and_harmless() -> None:

@@ -93,8 +93,9 @@ def ranges(
             continue
         start = position.committed or 0
         previous = _previous(where, position)
-        if accept_lost and position.low > start:
-            start, previous = position.low, None
+        accepted = _accepted(where, position, accept_lost=accept_lost)
+        if accepted > start:
+            start, previous = accepted, None
         _still_there(where, position, start, start)
         end = min(position.stable, start + max_offsets)
         if end > start:
@@ -111,6 +112,24 @@ def ranges(
                 )
             )
     return found
+
+
+def unmoved(positions: Positions, *, accept_lost: bool = False) -> Commits:
+    """Return what is committed anew of partitions without news: what stands there already.
+
+    A loss that a person accepts is noted with it: where all was lost, no manifest can say so yet.
+    """
+    commits = {}
+    for (topic, partition), position in positions.items():
+        where = f"{topic}-{partition}"
+        committed = position.committed or 0
+        accepted = _accepted(where, position, accept_lost=accept_lost)
+        if accepted > committed:
+            fields = {"layout": LAYOUT, "landed": _previous(where, position), "accepted": accepted}
+            commits[topic, partition] = (committed, json.dumps(fields, separators=(",", ":")))
+        elif position.committed is not None:
+            commits[topic, partition] = (committed, position.metadata)
+    return commits
 
 
 def planned(of: Range) -> str:
@@ -157,6 +176,12 @@ def _begun(topic: str, partition: int, position: Position) -> Range | None:
 def _previous(where: str, position: Position) -> int | None:
     landed_start: int | None = _fields(where, position).get("landed")
     return landed_start
+
+
+def _accepted(where: str, position: Position, *, accept_lost: bool) -> int:
+    """Return the first offset before which it is accepted that records are lost; 0: none is."""
+    noted: int = _fields(where, position).get("accepted", 0)
+    return max(noted, position.low) if accept_lost else noted
 
 
 def _fields(where: str, position: Position) -> dict[str, Any]:

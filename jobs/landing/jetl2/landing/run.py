@@ -7,6 +7,9 @@
 5. Land the ranges: objects whose keys and bytes are a function of the range.
 6. Check what was read, then put a manifest for each range.
 7. Commit the offsets behind the ranges.
+
+Where a run that died had begun something, that is finished first, and steps 2 to 7 come once more for
+what is new.
 """
 
 import json
@@ -16,6 +19,7 @@ from typing import Any, Protocol
 
 from jetl2.landing import checks, crash, manifest, plan
 from jetl2.landing.decode import dataset_of, exchange_of
+from jetl2.landing.errors import ConflictError, FencedError, LandingError, RetentionError
 from jetl2.landing.plan import Commits, Positions, Range
 from jetl2.landing.report import Report
 from jetl2.landing.settings import Dataset, Settings
@@ -81,22 +85,48 @@ def run(
     crash.point("fenced")
     topics = offsets.topics(lambda name: _belongs(name, dataset, settings.exchanges))
     summary = Summary(topics=len(topics))
-    positions = offsets.read(topics)
-    ranges = plan.ranges(
-        positions,
-        plan=plan_id,
-        max_offsets=settings.max_offsets,
-        max_rows=settings.max_rows,
-        accept_lost=settings.accept_lost,
-    )
-    _log.info("planned", dataset=dataset, topics=len(topics), ranges=len(ranges))
-    done = {of: found for of in ranges if (found := manifest.find(store, of))}
-    before = {of: manifest.seqs_before(store, of) for of in ranges if of not in done}
-    _commit_plan(offsets, positions, ranges)
+    work = _Work(dataset, settings, topics, offsets, store, land, plan_id)
+    while any(of.repeated for of in _land(work, summary)):
+        pass
+    return summary
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What `run` was given, and the topics that there are."""
+
+    dataset: Dataset
+    settings: Settings
+    topics: Mapping[str, int]
+    offsets: Offsets
+    store: manifest.Store
+    land: Land
+    plan_id: str
+
+
+def _land(work: _Work, summary: Summary) -> list[Range]:
+    """Do steps 2 to 7, add to the summary, and return the ranges that have landed."""
+    dataset, offsets, store = work.dataset, work.offsets, work.store
+    positions = offsets.read(work.topics)
+    try:
+        ranges = plan.ranges(
+            positions,
+            plan=work.plan_id,
+            max_offsets=work.settings.max_offsets,
+            max_rows=work.settings.max_rows,
+            accept_lost=work.settings.accept_lost,
+        )
+        done = {of: found for of in ranges if (found := manifest.find(store, of))}
+        before = {of: manifest.seqs_before(store, of) for of in ranges if of not in done}
+    except (ConflictError, RetentionError) as error:
+        _if_overtaken(work, positions, error)
+        raise
+    _log.info("planned", dataset=dataset, topics=len(work.topics), ranges=len(ranges))
+    _commit_plan(work, positions, ranges)
     if not ranges:
-        return summary
+        return []
     crash.point("planned")
-    reports = {(r.topic, r.partition): r for r in land(list(before))} if before else {}
+    reports = {(r.topic, r.partition): r for r in work.land(list(before))} if before else {}
     crash.point("written")
     # All are checked before the first manifest says that a range is landed
     made = {
@@ -110,24 +140,29 @@ def run(
     crash.point("committed")
     for of in ranges:
         _add(summary, of, done[of] if of in done else json.loads(made[of]))
-    return summary
+    return ranges
 
 
 def _belongs(topic: str, dataset: Dataset, exchanges: Sequence[str]) -> bool:
     return dataset_of(topic) == dataset and (not exchanges or exchange_of(topic) in exchanges)
 
 
-def _commit_plan(offsets: Offsets, positions: Positions, ranges: Sequence[Range]) -> None:
+def _if_overtaken(work: _Work, positions: Positions, error: LandingError) -> None:
+    """Raise FencedError when what contradicts the offsets is that another run has moved them since."""
+    now = work.offsets.read(work.topics)
+    for key, then in positions.items():
+        if (now[key].committed, now[key].metadata) != (then.committed, then.metadata):
+            message = f"{key[0]}-{key[1]} was moved by a newer run meanwhile"
+            raise FencedError(message) from error
+
+
+def _commit_plan(work: _Work, positions: Positions, ranges: Sequence[Range]) -> None:
     # Quiet partitions too: Kafka forgets an offset that was not committed for a week
-    commits = {
-        key: (position.committed, position.metadata)
-        for key, position in positions.items()
-        if position.committed is not None
-    }
+    commits = dict(plan.unmoved(positions, accept_lost=work.settings.accept_lost))
     commits |= {(of.topic, of.partition): (of.committed, plan.planned(of)) for of in ranges}
     if commits:
-        offsets.commit(commits)
-        offsets.verify(commits)
+        work.offsets.commit(commits)
+        work.offsets.verify(commits)
 
 
 def _manifest(of: Range, report: Report | None, seqs: Mapping[str, int], *, dense: bool) -> bytes:
@@ -136,7 +171,9 @@ def _manifest(of: Range, report: Report | None, seqs: Mapping[str, int], *, dens
 
 
 def _add(summary: Summary, of: Range, landed: Mapping[str, Any]) -> None:
-    summary.ranges.setdefault(of.topic, {})[of.partition] = (of.start, of.end)
+    landed_so_far = summary.ranges.setdefault(of.topic, {})
+    start, _ = landed_so_far.get(of.partition, (of.start, of.end))
+    landed_so_far[of.partition] = (start, of.end)
     summary.repeated += of.repeated
     summary.records += landed["records"]
     for data_type, rows in landed["rows"].items():
