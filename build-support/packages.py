@@ -1,6 +1,7 @@
 """What the BUILD files say: every package's folder, version, imports and kind."""
 
 import ast
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,7 @@ class Package:
         version: Its version.
         imports: Folders of the packages that it may import.
         below: Folders of the packages that those need in turn.
-        kind: library, service, job or development.
+        kind: library, service, job or development; the chart is of a kind of its own.
     """
 
     path: str
@@ -32,12 +33,29 @@ class Package:
         """Return the package's folder."""
         return ROOT / self.path
 
+    @property
+    def build(self) -> Path:
+        """Return the file that states its version."""
+        return self.folder / ("Chart.yaml" if self.kind == "chart" else "BUILD")
+
 
 def read() -> dict[str, Package]:
     """Return every package by its folder, in the order of the folders."""
     builds = sorted(ROOT.glob("libs/*/BUILD")) + sorted(ROOT.glob("[js]*/*/BUILD"))
     found = [_package(build) for build in builds]
     return {package.path: package for package in found}
+
+
+def released() -> dict[str, Package]:
+    """Return what has releases, by its folder: packages that are not for development, the chart."""
+    found = {p.path: p for p in read().values() if p.kind != "development"}
+    chart = ROOT / "infra/chart/Chart.yaml"
+    if chart.exists() and (
+        version := re.search(r"^version: (\S+)$", chart.read_text(), re.MULTILINE)
+    ):
+        path = chart.parent.relative_to(ROOT).as_posix()
+        found[path] = Package(path=path, name="chart", version=version[1], kind="chart")
+    return found
 
 
 def closure(package: Package, packages: dict[str, Package]) -> list[Package]:

@@ -1,4 +1,4 @@
-"""Releases a package: version in BUILD, date in CHANGELOG, a commit and a tag. Publishes nothing.
+"""Releases a package or the chart: version, date in CHANGELOG, a commit and a tag. Publishes nothing.
 
 Refused, with every reason and what to do about each, and nothing changed: a tree with changes,
 nothing under '## Unreleased', a version that BUILD, CHANGELOG and tags do not agree about, and a
@@ -6,6 +6,7 @@ package that needs another one in a form that is not released yet.
 """
 
 import argparse
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +18,8 @@ import packages
 from changelog import Version
 from packages import ROOT, Package
 
+# In a BUILD file, and in the chart's
+_VERSION = re.compile(r"(\bversion=\"|^version: )[0-9.]+", re.MULTILINE)
 PARTS = ("major", "minor", "patch")
 EXAMPLE = """\
 example: make release PACKAGE=ingestor PART=minor
@@ -25,7 +28,7 @@ example: make release PACKAGE=ingestor PART=minor
 
 def main(args: list[str]) -> int:
     """Release the package named by `args`; return the exit code: 0 done, 1 refused, 2 misused."""
-    known = {p.path: p for p in packages.read().values() if p.kind != "development"}
+    known = packages.released()
     by_name = {p.name: p for p in known.values()}
     parser = argparse.ArgumentParser(
         prog="make release",
@@ -63,9 +66,7 @@ def _release(package: Package, part: str, dependants: list[Package]) -> None:
         package.folder / "CHANGELOG.md": changelog.release(
             _text(package), after, datetime.now(UTC).date().isoformat()
         ),
-        package.folder / "BUILD": (package.folder / "BUILD")
-        .read_text()
-        .replace(f'version="{package.version}"', f'version="{version}"', 1),
+        package.build: _VERSION.sub(rf"\g<1>{version}", package.build.read_text(), count=1),
     }
     for dependant in shut_out:
         line = f"Needs jetl2-{package.name} {version}."
@@ -123,13 +124,15 @@ def _disagreements(package: Package) -> Iterator[str]:
     if not dated or dated[0] != build:
         newest = changelog.show(dated[0]) if dated else "none"
         yield (
-            f"{package.path}/BUILD says version {package.version}, but the newest dated heading of "
+            f"{package.path}/{package.build.name} says version {package.version}, but the newest "
+            f"dated heading of "
             f"{package.path}/CHANGELOG.md is {newest}: make them agree; only 'make release' "
             "changes either."
         )
     if tagged and tagged[0] > build:
         yield (
-            f"The tag {name}-v{changelog.show(tagged[0])} exists, but BUILD says "
+            f"The tag {name}-v{changelog.show(tagged[0])} exists, but "
+            f"{package.build.name} says "
             f"{package.version}: you are on an old commit, or the tag is wrong. Check out the "
             f"branch that has the tag (git branch --all --contains {name}-v"
             f"{changelog.show(tagged[0])}), or delete it."

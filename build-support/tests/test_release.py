@@ -31,6 +31,10 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (folder / "jetl2/code.py").touch()
         (folder / "BUILD").write_text(f'package("{folder.name}", version="1.2.3", {more})\n')
         (folder / "CHANGELOG.md").write_text(CHANGES)
+    chart = tmp_path / "infra/chart"
+    chart.mkdir(parents=True)
+    (chart / "Chart.yaml").write_text("apiVersion: v2\nversion: 1.2.3\nkubeVersion: 1.32.0\n")
+    (chart / "CHANGELOG.md").write_text(CHANGES)
     git(tmp_path, "init", "--quiet")
     commit(tmp_path)
     return tmp_path
@@ -78,6 +82,14 @@ def test_a_release_writes_the_version_commits_and_tags(root: Path, part: str, ve
     assert "- Depth." in changelog
     assert git(root, "describe", "--tags") == f"schemas-v{version}"
     assert not git(root, "status", "--porcelain")
+
+
+def test_the_chart_is_released_like_a_package(root: Path) -> None:
+    assert release.main(["chart", "minor"]) == 0
+
+    chart = (root / "infra/chart/Chart.yaml").read_text()
+    assert chart == "apiVersion: v2\nversion: 1.3.0\nkubeVersion: 1.32.0\n"
+    assert git(root, "describe", "--tags") == "chart-v1.3.0"
 
 
 def test_a_release_that_wheels_shut_out_is_told_to_its_dependants(
@@ -222,4 +234,4 @@ def test_wrong_words_are_explained(capsys: pytest.CaptureFixture[str], args: lis
 @pytest.mark.usefixtures("root")
 def test_help_names_the_packages(capsys: pytest.CaptureFixture[str]) -> None:
     assert release.main(["--help"]) == 0
-    assert "packages: merger, orderbook, schemas" in capsys.readouterr().out
+    assert "packages: chart, merger, orderbook, schemas" in capsys.readouterr().out
