@@ -1,110 +1,29 @@
-"""The calls to EMR Serverless, checked against botocore's model of it, and what its answers mean."""
+"""What the answers of EMR Serverless mean; botocore checks calls and answers against its model."""
 
-import json
-import re
 from collections.abc import Iterator
 from typing import Any
 
-import boto3
 import pytest
-from botocore.awsrequest import AWSResponse
 from botocore.exceptions import EndpointConnectionError, NoRegionError
-from botocore.model import ListShape, MapShape, Shape, StringShape, StructureShape
-from botocore.stub import Stubber
 
-from jetl2.api_grpc import emr_request, emr_serverless
-from jetl2.api_grpc.documents import Run, decode, encode
+from jetl2.api_grpc import emr_serverless
+from jetl2.api_grpc.documents import Run, encode
 from jetl2.api_grpc.emr_request import Target
 from jetl2.api_grpc.emr_serverless import EmrServerless
 from jetl2.api_grpc.launcher import JobState, LaunchError, LauncherUnavailable
-from tests.s3 import store
-
-RELEASE = "emr-spark-8.0.0"
-APPLICATION = "00f1abcd2efg3h01"
-RUN = "00f1run"
-JOB = "7e1a2b3c4d5e6f70deadbeef"
-SPEC = f"s3://downloads/jobs/{JOB}/spec.json"
-KEY = f"jobs/{JOB}/run.json"
-APPLICATION_ARN = f"arn:aws:emr-serverless:eu-central-1:123456789012:/applications/{APPLICATION}"
-RUN_ARN = f"{APPLICATION_ARN}/jobruns/{RUN}"
-ROLE = "arn:aws:iam::123456789012:role/jetl2-export"
-TARGET = Target(
-    application=APPLICATION,
-    role=ROLE,
-    folder="s3://artifacts/export/1.2.0",
-    logs="/jetl2/export",
-    timeout_minutes=240,
-    conf={"spark.executor.cores": "2"},
+from tests.emr import (
+    APPLICATION,
+    APPLICATION_ARN,
+    ASKED,
+    INSIDE,
+    JOB,
+    KEY,
+    RELEASE,
+    ROLE,
+    RUN,
+    SPEC,
+    Stage,
 )
-REQUEST = {
-    "applicationId": APPLICATION,
-    "clientToken": f"{JOB}-1",
-    "name": f"jetl2-export-{JOB}",
-    "executionRoleArn": ROLE,
-    "executionTimeoutMinutes": 240,
-    "jobDriver": {
-        "sparkSubmit": {
-            "entryPoint": "s3://artifacts/export/1.2.0/main.py",
-            "entryPointArguments": ["--spec", SPEC],
-        }
-    },
-    "configurationOverrides": {
-        "applicationConfiguration": [
-            {
-                "classification": "spark-defaults",
-                "properties": {
-                    "spark.archives": "s3://artifacts/export/1.2.0/export-job.tar.gz#job",
-                    "spark.emr-serverless.driverEnv.PYSPARK_PYTHON": "./job/export.pex",
-                    "spark.emr-serverless.driverEnv.PYSPARK_DRIVER_PYTHON": "./job/export.pex",
-                    "spark.executorEnv.PYSPARK_PYTHON": "./job/export.pex",
-                    "spark.executor.cores": "2",
-                },
-            }
-        ],
-        "monitoringConfiguration": {
-            "cloudWatchLoggingConfiguration": {"enabled": True, "logGroupName": "/jetl2/export"}
-        },
-    },
-}
-INSIDE = f"applications/{APPLICATION}/jobs/{RUN}/SPARK_DRIVER"
-STARTED = {"applicationId": APPLICATION, "jobRunId": RUN, "arn": RUN_ARN}
-ASKED = {"applicationId": APPLICATION, "jobRunId": RUN}
-
-
-class Stage:
-    """A launcher whose calls to EMR are foretold, over its own downloads."""
-
-    def __init__(self, max_jobs: int = 1) -> None:
-        self.emr: Any = boto3.client(
-            "emr-serverless",
-            region_name="eu-central-1",
-            aws_access_key_id="testing",
-            aws_secret_access_key="testing",
-        )
-        self.stub = Stubber(self.emr)
-        self.store = store()
-        self.now = 0.0
-        self.jobs = self.launcher(max_jobs)
-
-    def launcher(self, max_jobs: int = 1) -> EmrServerless:
-        """Return one more replica's."""
-        return EmrServerless(self.emr, self.store, TARGET, max_jobs, lambda: self.now)
-
-    def starts(self, attempt: int = 1, run: str = RUN) -> None:
-        request = REQUEST | {"clientToken": f"{JOB}-{attempt}"}
-        self.stub.add_response("start_job_run", STARTED | {"jobRunId": run}, request)
-
-    def runs(self, state: str, details: str = "-", run: str = RUN) -> None:
-        found = job_run(state, details, run)
-        self.stub.add_response("get_job_run", {"jobRun": found}, ASKED | {"jobRunId": run})
-
-    def refuses(self, call: str, code: str, status: int = 400) -> None:
-        self.stub.add_client_error(call, code, "arn:aws:iam::123456789012:user/x", status)
-
-    def noted(self) -> Run:
-        stored = self.store.get(KEY)
-        assert stored is not None
-        return decode(stored.body, Run)
 
 
 @pytest.fixture
@@ -115,22 +34,6 @@ def stage() -> Iterator[Stage]:
         made.stub.assert_no_pending_responses()
 
 
-def job_run(state: str, details: str, run: str) -> dict[str, Any]:
-    return {
-        "applicationId": APPLICATION,
-        "jobRunId": run,
-        "arn": RUN_ARN,
-        "createdBy": "arn:aws:sts::123456789012:assumed-role/api/x",
-        "createdAt": 0,
-        "updatedAt": 0,
-        "executionRole": ROLE,
-        "state": state,
-        "stateDetails": details,
-        "releaseLabel": RELEASE,
-        "jobDriver": REQUEST["jobDriver"],
-    }
-
-
 def test_a_job_is_started_with_its_pex_once_for_its_attempt(stage: Stage) -> None:
     stage.starts()
 
@@ -138,25 +41,6 @@ def test_a_job_is_started_with_its_pex_once_for_its_attempt(stage: Stage) -> Non
 
     assert stage.noted() == Run(attempt=1, run=RUN)
     assert stage.jobs.state(JOB) == JobState(running=True)
-
-
-@pytest.mark.parametrize("logs", ["/jetl2/export", "s3://logs/emr/"])
-def test_the_request_keeps_to_every_limit_of_the_api(logs: str) -> None:
-    target = Target(
-        application=APPLICATION,
-        role=ROLE,
-        folder="s3://artifacts/export/1.2.0",
-        logs=logs,
-        timeout_minutes=5,
-    )
-    client = Stage().emr
-    shape = client.meta.service_model.operation_model("StartJobRun").input_shape
-
-    request = emr_request.start(target, JOB, 10**6, ["--spec", SPEC])
-
-    assert list(_problems(shape, request, "")) == []
-    wrong = request | {"clientToken": "not allowed", "executionRoleArn": "role"}
-    assert len(list(_problems(shape, wrong, ""))) == 3, "the check itself sees nothing"
 
 
 def test_a_replica_that_dies_before_it_hears_of_the_run_leaves_the_same_run_to_the_next(
@@ -371,25 +255,6 @@ def test_a_job_that_another_replica_took_goes_on_and_frees_its_place(stage: Stag
     assert stage.jobs.free()
 
 
-@pytest.mark.parametrize("code", ["ThrottlingException", "TooManyRequestsException"])
-def test_throttling_is_waited_out_by_botocore(monkeypatch: pytest.MonkeyPatch, code: str) -> None:
-    replies = [(429, {"__type": code})] * 3 + [(200, STARTED)]
-
-    assert _over_http(monkeypatch, replies).run == RUN
-
-
-def test_throttling_that_lasts_is_left_to_the_next_turn(monkeypatch: pytest.MonkeyPatch) -> None:
-    replies = [(429, {"__type": "ThrottlingException"})] * 4
-
-    with pytest.raises(LauncherUnavailable, match="reached max retries: 3"):
-        _over_http(monkeypatch, replies)
-
-
-def test_a_refusal_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(LaunchError, match="ValidationException"):
-        _over_http(monkeypatch, [(400, {"__type": "ValidationException"})])
-
-
 @pytest.mark.parametrize(
     "application, told",
     [
@@ -445,14 +310,6 @@ def test_emr_that_cannot_be_reached_is_asked_again_later() -> None:
         stage.store.put(KEY, encode(Run(attempt=1, run=RUN)))
 
 
-def test_the_client_waits_out_throttling_within_a_lease(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
-
-    config: Any = emr_serverless.client().meta.config
-
-    assert config.retries == {"mode": "standard", "total_max_attempts": 4}
-
-
 def test_a_region_that_is_not_set_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_DEFAULT_REGION", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
@@ -472,55 +329,5 @@ def _call(jobs: EmrServerless, call: str) -> None:
             jobs.cancel(JOB)
 
 
-def _over_http(monkeypatch: pytest.MonkeyPatch, replies: list[tuple[int, dict[str, Any]]]) -> Run:
-    """Start a job with the real client, whose requests are answered in turn; none may be left."""
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
-    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
-    left = list(replies)
-    tokens = set()
-
-    def answer(request: Any, **_: Any) -> AWSResponse:
-        tokens.add(json.loads(request.body)["clientToken"])
-        status, body = left.pop(0)
-        raw = type("Raw", (), {"stream": lambda *_, **__: iter([json.dumps(body).encode()])})
-        headers: Any = {"x-amzn-ErrorType": body.get("__type", "")}
-        return AWSResponse(request.url, status, headers, raw())
-
-    stage = Stage()
-    emr: Any = emr_serverless.client()
-    emr.meta.events.register("before-send.emr-serverless.StartJobRun", answer)
-    try:
-        EmrServerless(emr, stage.store, TARGET, 1).start(JOB, SPEC)
-    finally:
-        assert left == []
-        assert tokens == {f"{JOB}-1"}
-    return stage.noted()
-
-
 def _unreachable(**_: Any) -> None:
     raise EndpointConnectionError(endpoint_url="https://emr-serverless.invalid")
-
-
-def _problems(shape: Shape, value: Any, at: str) -> Iterator[str]:
-    """Yield where a value is outside of the API's model: botocore itself looks at types only."""
-    limits = shape.metadata
-    if isinstance(shape, StructureShape):
-        yield from (f"{at}.{name}: missing" for name in shape.required_members if name not in value)
-        for name, inner in value.items():
-            yield from _problems(shape.members[name], inner, f"{at}.{name}")
-        return
-    if isinstance(shape, ListShape):
-        for inner in value:
-            yield from _problems(shape.member, inner, f"{at}[]")
-    if isinstance(shape, MapShape):
-        for name, inner in value.items():
-            yield from _problems(shape.key, name, f"{at}.{name}")
-            yield from _problems(shape.value, inner, f"{at}.{name}")
-    size = value if isinstance(value, int) else len(value)
-    if not limits.get("min", 0) <= size <= limits.get("max", size):
-        yield f"{at}: {size} is out of bounds"
-    pattern = limits.get("pattern", ".*")
-    if isinstance(shape, StringShape) and not re.fullmatch(pattern, value, re.DOTALL):
-        yield f"{at}: {value!r} is not {pattern}"

@@ -157,8 +157,8 @@ class EmrServerless:
             return self._emr.start_job_run(**request)["jobRunId"]
         except ClientError as error:
             if _code(error) in _REFUSED:
-                # The rest of the message is about our account: for the log
-                message = f"EMR Serverless refuses the job ({_code(error)})"
+                # What it says more is about our account
+                message = f"EMR Serverless refuses the job ({_code(error)}); the API's log says why"
                 raise LaunchError(message) from error
             raise _unavailable(error) from error
         except BotoCoreError as error:

@@ -53,7 +53,13 @@ class Watcher:
             export = self._exports.settle(export)
         if export.outcome is not None:
             return export, _ended(export)
-        progress = self._running(export)
+        stored = self._exports.store.get(active_key(export.id))
+        if stored is None:
+            # The note is gone once the export has ended, which may have been just now
+            export = self._exports.read(export.id)
+            if export.outcome is not None:
+                return export, _ended(export)
+        progress = self._running(export, decode(stored.body, Job) if stored else Job())
         wait_s = _FRESH_S + _PER_FILE_S * (export.files - progress.files)
         with self._lock:
             if len(self._seen) > _KEPT:
@@ -61,10 +67,8 @@ class Watcher:
             self._seen[export.id] = time.monotonic() + wait_s, progress
         return export, progress
 
-    def _running(self, export: Export) -> Progress:
+    def _running(self, export: Export, job: Job) -> Progress:
         files = self._exports.files.finished(self._exports.plan(export.content).units)
-        stored = self._exports.store.get(active_key(export.id))
-        job = decode(stored.body, Job) if stored else Job()
         state = documents.RUNNING if job.owner else documents.QUEUED
         return Progress(
             state=state,
