@@ -194,7 +194,7 @@ def _tell_task(report: dict[str, Any], *, symbols: bool) -> None:
     show.line(f"  states      the oldest was written {oldest_s:g} s ago")
     show.line(f"  next start  {report['next_start']}, {report['replays']} raw events to replay")
     rows = [tuple(row.values()) for row in report["topics"]]
-    show.table(("topic", "changelog", "committed", "low", "high", "lag"), rows)
+    show.table(("topic", "changelog", "committed", "written", "low", "high", "lag"), rows)
     if symbols and report["symbols"]:
         columns = list(report["symbols"][0])
         show.table(columns, (tuple(symbol.values()) for symbol in report["symbols"]))

@@ -93,14 +93,39 @@ def look(
                 "topic": topic,
                 "changelog": last.offsets.get(topic) if last else None,
                 "committed": offsets.committed[topic],
+                "written": _written(cluster, exchange, number),
                 "low": offsets.low[topic],
                 "high": offsets.high[topic],
                 "lag": max(offsets.high[topic] - (offsets.committed[topic] or 0), 0),
             }
-            for topic in raw
+            for exchange, topic in zip(exchanges, raw, strict=True)
         ],
         "symbols": list(_symbols(store, after, now)),
     }
+
+
+def _written(cluster: Cluster, exchange: str, number: int) -> int | None:
+    """Return the offset after the newest raw event of which the market topic has a record.
+
+    What the changelog says may not be less: then it is an old one, and the group's offsets must not
+    be set back to it.
+    """
+    topic = topics.market(exchange)
+    if topic not in cluster.partitions:
+        return None
+    low, high = cluster.bounds(topic, number)
+    span = 100
+    while high > low:
+        newest = None
+        for message in cluster.read(topic, number, max(low, high - span)):
+            newest = message
+        if newest is not None:
+            return int(avro.decode(newest.value() or b"").source_offset) + 1
+        if span >= high - low:
+            break
+        # Markers and what was aborted take offsets, too
+        span *= 100
+    return None
 
 
 def _read(cluster: Cluster, topic: str, number: int) -> _Changelog:
