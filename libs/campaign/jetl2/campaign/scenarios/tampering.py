@@ -1,7 +1,7 @@
 """Somebody lays hands on changelog, offsets or input: the merger must refuse, and say what it found.
 
 After each refusal comes the repair of docs/runbooks/merger.md: the group's offsets are set to the
-changelog's, or the group is begun anew on what the raw topics hold, with a changelog of its own.
+changelog's where `jetl2 admin task` shows that it is the newest, or the group is begun anew on what the raw topics hold, with a changelog of its own.
 Then it must go on. What was begun anew is an era of its own: its records are numbered from 1.
 """
 
@@ -93,8 +93,15 @@ class Site:
             if (code := member.stop()) != 0:
                 self.trial.problem(f"{member.name} ended with exit code {code} when asked to stop")
 
-    def refused(self, kind: str, words: tuple[str, ...]) -> None:
-        """Start a merger, which must end with a sentence of one of these words and write nothing."""
+    def refused(self, kind: str, words: tuple[str, ...], *, right: bool | None = None) -> None:
+        """Start a merger, which must end with a sentence of one of these words and write nothing.
+
+        Args:
+            kind: For a person.
+            words: Any of them must be in the sentence.
+            right: Whether the changelog is the newest, which `jetl2 admin` must show; None: it
+                makes no difference.
+        """
         before = len(kafka.read(self.servers, MARKET))
         with self._member() as member:
             try:
@@ -112,7 +119,11 @@ class Site:
         written = len(kafka.read(self.servers, MARKET)) - before
         if written:
             self.trial.problem(f"{kind}: {written} records were written")
-        self._admin_says(kind, words)
+        tasks = self._admin_says(kind, words)
+        rows = [row for task in tasks for row in task["topics"]]
+        old = any((row["written"] or 0) > (row["changelog"] or 0) for row in rows)
+        if tasks and right is not None and old == right:
+            self.trial.problem(f"{kind}: `written` leads to the wrong repair: {rows}")
 
     def begun_anew(self, *, keeping: bool) -> None:
         """Judge the era, and begin another group on the raw topics.
@@ -224,8 +235,8 @@ class Site:
         finally:
             member.abandon()
 
-    def _admin_says(self, kind: str, words: tuple[str, ...]) -> None:
-        """Ask `jetl2 admin task`, which must tell the same without a start."""
+    def _admin_says(self, kind: str, words: tuple[str, ...]) -> list[dict[str, Any]]:
+        """Return what `jetl2 admin task` tells, which must be the same without a start."""
         env = {
             k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "JETL2_", "PEX_"))
         }
@@ -242,9 +253,10 @@ class Site:
             tasks: list[dict[str, Any]] = json.loads(done.stdout)["tasks"]
             said = [task["next_start"] for task in tasks if task["refused"]]
             if done.returncode == 1 and any(word in text for text in said for word in words):
-                return
+                return tasks
         told = (done.stdout or done.stderr).decode(errors="replace")
         self.trial.problem(f"{kind}: admin task ended with {done.returncode}: {told[:300]}")
+        return []
 
 
 # What contradicts, in the words of the refusal
@@ -273,7 +285,7 @@ def _move_offsets(site: Site, kind: str) -> None:
     other = 0 if "back" in kind else right[place] + 50
     site.move({place: other})
     site.trial.did(kind)
-    site.refused(kind, APART)
+    site.refused(kind, APART, right=True)
     site.move(right)
     site.merged()
 
@@ -288,7 +300,7 @@ def _forget_offsets(site: Site, kind: str) -> None:
 
     wait_until(gone, "the group is deleted", interval_s=0.5)
     site.trial.did(kind)
-    site.refused(kind, APART)
+    site.refused(kind, APART, right=True)
     site.move(right)
     site.merged()
 
@@ -332,7 +344,7 @@ def _put_back(site: Site, kind: str) -> None:
     newest = wire.decode(values[-1])[1][says]
     site.put(partition, key, next(v for v in values[::-1] if wire.decode(v)[1][says] != newest))
     site.trial.did(kind)
-    site.refused(kind, APART if wanted else STATES)
+    site.refused(kind, APART if wanted else STATES, right=False if wanted else None)
     site.begun_anew(keeping=True)
     site.merged()
 
