@@ -12,7 +12,7 @@ from jetl2.devstack.errors import NotReadyError
 from jetl2.devstack.process import wait_until
 
 FAULTS = {"F22": "mergers stand still for up to 60 s, then ten times the flow"}
-IN_SLICE = 20.0
+IN_SLICE = 12.0
 
 RATE = 500
 BURST = 10

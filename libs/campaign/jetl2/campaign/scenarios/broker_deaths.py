@@ -8,7 +8,7 @@ from jetl2.campaign.trial import Trial
 from jetl2.devstack import brokers
 
 FAULTS = {"F7": "kill -9 of the broker, which is back after 0.2 to 2 s"}
-IN_SLICE = 25.0
+IN_SLICE = 15.0
 
 
 def run(trial: Trial) -> None:

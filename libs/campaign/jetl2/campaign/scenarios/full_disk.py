@@ -16,7 +16,7 @@ from jetl2.devstack.errors import StackError
 from jetl2.devstack.process import Process, wait_until
 
 FAULTS = {"F9": "the broker's disk is full until the broker shuts itself down; enlarged, started"}
-IN_SLICE = 30.0
+IN_SLICE = 10.0
 
 MB = 1024 * 1024
 FIRST_MB = 160

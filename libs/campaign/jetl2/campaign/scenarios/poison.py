@@ -14,7 +14,7 @@ from jetl2.campaign.truth import BOOKS, Feed
 from jetl2.devstack import kafka
 
 FAULTS = {"F13": "1 % of messages truncated, of no schema, with a wrong sum, 10 MB, nonsense"}
-IN_SLICE = 20.0
+IN_SLICE = 10.0
 
 CONTROL = f"control.{BOOKS}"
 SHARE = 0.01

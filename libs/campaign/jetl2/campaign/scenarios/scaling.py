@@ -12,7 +12,7 @@ from jetl2.campaign.trial import Trial
 from jetl2.devstack import kafka
 
 FAULTS = {"F12": "scaled from 2 to 3 to 1 members, and back to 2"}
-IN_SLICE = 25.0
+IN_SLICE = 12.0
 
 
 def run(trial: Trial) -> None:

@@ -32,7 +32,7 @@ from jetl2.devstack import kafka, pipeline
 from jetl2.devstack.process import wait_until
 
 FAULTS = {"F17": "offsets moved, changelog or input truncated, made anew, old records put back"}
-IN_SLICE = 40.0
+IN_SLICE = 25.0
 
 REFUSED = 4
 RAW = [f"raw.{name}" for name in EXCHANGES]

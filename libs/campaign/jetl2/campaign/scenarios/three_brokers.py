@@ -16,7 +16,7 @@ from jetl2.devstack.brokers import Node
 from jetl2.devstack.process import wait_until
 
 FAULTS = {"F8": "brokers restarted in turn, killed, frozen out of the ISR; leaders moved"}
-IN_SLICE = 30.0
+IN_SLICE = 10.0
 
 COPIES = 3
 # Longer than replica.lag.time.max.ms, and at times than the session of a broker, 9 s
