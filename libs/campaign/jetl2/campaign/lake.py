@@ -47,8 +47,8 @@ _AS_IT_IS = {
     "Gap": ("reason", "detail", "from_ts"),
     "RawEvent": ("local_ts", "connection_id", "counter", "kind", "channel", "payload"),
 }
-_TEXTS = ("funding_rate", "predicted_funding_rate", "open_interest")
-_TEXTS += ("last_price", "index_price", "mark_price")
+_TEXTS = ["funding_rate", "predicted_funding_rate", "open_interest"]
+_TEXTS += ["last_price", "index_price", "mark_price"]
 _HOUR_NS = 3_600_000_000_000
 _OBJECT = re.compile(
     r"(?P<topic>.+)-(?P<partition>\d{4})-(?P<start>\d{12})-(?P<end>\d{12})\.parquet"

@@ -225,19 +225,15 @@ class Bed:
 
 
 @contextmanager
-def bed(trial: Trial, **settings: object) -> Iterator[Bed]:
-    """Run a broker and an S3 server for the length of the block, with a writer and a job on them.
-
-    Args:
-        settings: Of the job.
-    """
+def bed(trial: Trial) -> Iterator[Bed]:
+    """Run a broker and an S3 server for the length of the block, with a writer and a job on them."""
     with (
         kafka.broker(trial.folder / "kafka") as broker,
         s3.server(trial.folder / "s3", buckets=[BUCKET]) as store,
     ):
         servers = broker.bootstrap_servers
         writer = Writer(servers, trial.chance)
-        job = Job(servers, store, trial.folder, **settings)
+        job = Job(servers, store, trial.folder)
         yield Bed(trial, servers, store, writer, job, Lake(store.client(), BUCKET))
 
 

@@ -233,8 +233,8 @@ class Writer:
         return some | self._exponents()
 
     def _derivativeticker(self) -> dict[str, Any]:
-        names = ("funding_rate", "predicted_funding_rate", "open_interest")
-        names += ("last_price", "index_price", "mark_price")
+        names = ["funding_rate", "predicted_funding_rate", "open_interest"]
+        names += ["last_price", "index_price", "mark_price"]
         texts = {name: self._chance.choice(["", "0.0001", "-0.00375", "64123.5"]) for name in names}
         return {"funding_ts": self._any(), **texts}
 
