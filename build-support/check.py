@@ -93,11 +93,21 @@ def _checks() -> Iterator[Check]:
         name="docs/exchanges.md", argv=[python, "build-support/exchange_table.py", "--check"]
     )
     yield Check(name="docs/runbooks", argv=[python, "build-support/check_runbooks.py"])
+    yield from _workflows()
     yield from _terraform()
     yield Check(name="chart", argv=[python, "build-support/check_chart.py"])
     yield from _mypy()
     # Computing dependencies applies the rules between packages
     yield Check(name="pants dependencies", argv=["./pants", "--level=warn", "dependencies", "::"])
+
+
+def _workflows() -> Iterator[Check]:
+    """Yield whether the workflow files are ones, and whether a stranger could misuse them."""
+    files = sorted(str(path) for path in (ROOT / ".github/workflows").glob("*.yml"))
+    schema = [str(BIN / "check-jsonschema"), "--builtin-schema", "vendor.github-workflows"]
+    yield Check(name="workflows schema", argv=[*schema, *files])
+    zizmor = [str(BIN / "zizmor"), "--offline", "--no-progress", "--quiet", ".github"]
+    yield Check(name="workflows zizmor", argv=zizmor)
 
 
 def _mypy() -> Iterator[Check]:
