@@ -151,6 +151,21 @@ def _recorders(m: Manifests) -> Iterator[str]:
         yield "an upgrade replaces two recorders at once: ingestor.hold must name one"
 
 
+def _identities(m: Manifests) -> Iterator[str]:
+    """What a pod is for the others follows from its name, which outlives it."""
+    of_name = {"fieldRef": {"fieldPath": "metadata.name"}}
+    variables = {"ingestor": "JETL2_INGESTOR_SHARD", "merger": "JETL2_MERGER_GROUP_INSTANCE_ID"}
+    for service, variable in variables.items():
+        for each in m.selected({"app.kubernetes.io/name": service}):
+            (container,) = containers(each)
+            env = {entry["name"]: entry for entry in container["env"]}
+            if env.get(variable, {}).get("valueFrom") != of_name:
+                yield f"{name(each)}: {variable} must be the pod's name"
+            shards = env.get("JETL2_INGESTOR_SHARDS", {}).get("value")
+            if service == "ingestor" and shards != str(each["spec"]["replicas"]):
+                yield f"{name(each)}: JETL2_INGESTOR_SHARDS must be the number of its pods"
+
+
 def _spread(m: Manifests) -> Iterator[str]:
     for each in m.workloads():
         own = each["spec"]["selector"]["matchLabels"]
@@ -275,6 +290,7 @@ RULES: tuple[Rule, ...] = (
     _services,
     _scaled,
     _recorders,
+    _identities,
     _spread,
     _budgets,
     _grace,

@@ -129,6 +129,14 @@ def test_the_chart_breaks_no_rule(prod: list[Manifest]) -> None:
             "replaces two recorders at once",
         ),
         (
+            lambda m: _container(m["StatefulSet merger"]).update(env=[]),
+            "JETL2_MERGER_GROUP_INSTANCE_ID must be the pod's name",
+        ),
+        (
+            lambda m: m["StatefulSet ingestor-a"]["spec"].update(replicas=4),
+            "JETL2_INGESTOR_SHARDS must be the number of its pods",
+        ),
+        (
             lambda m: _pod(m["StatefulSet merger"]).pop("topologySpreadConstraints"),
             "StatefulSet merger: must be spread over the zones",
         ),

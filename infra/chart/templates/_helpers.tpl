@@ -50,8 +50,12 @@ app.kubernetes.io/part-of: jetl2
 
 {{/* Settings of every Kafka client. */}}
 {{- define "jetl2.kafkaEnv" -}}
+- name: JETL2_KAFKA_LOGIN
+  value: {{ .Values.kafka.login }}
+{{- with .Values.kafka.properties }}
 - name: JETL2_KAFKA_PROPERTIES
-  value: {{ .Values.kafka.properties | toJson | quote }}
+  value: {{ toJson . | quote }}
+{{- end }}
 {{- end }}
 
 {{/* A pod, without its metadata. Beside name and root:
