@@ -16,6 +16,17 @@ locals {
     Resource = ["${var.bucket_arns.artifacts}/*"]
   }
 
+  # EMR writes a job's log as the job
+  log_groups = "arn:aws:logs:${var.region}:${var.account_id}:log-group"
+  find_logs  = { Sid = "FindLogGroup", Action = ["logs:DescribeLogGroups"], Resource = ["${local.log_groups}:*"] }
+  write_log = {
+    for name in ["landing", "export"] : name => {
+      Sid      = "WriteLog"
+      Action   = ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]
+      Resource = ["${local.log_groups}:/${var.prefix}/${name}:*"]
+    }
+  }
+
   workloads = {
     # Exchange feeds to raw topics
     ingestor = {
@@ -114,6 +125,8 @@ locals {
         { Sid = "ListLake", Action = ["s3:ListBucket"], Resource = [var.bucket_arns.lake] },
         local.code,
         local.own_keys,
+        local.find_logs,
+        local.write_log["landing"],
       ]
     }
     # Lake to exported files
@@ -128,6 +141,8 @@ locals {
         { Sid = "List", Action = ["s3:ListBucket"], Resource = [var.bucket_arns.lake, var.bucket_arns.downloads] },
         local.code,
         local.own_keys,
+        local.find_logs,
+        local.write_log["export"],
       ]
     }
     # Exports, catalog and coverage; starts export jobs

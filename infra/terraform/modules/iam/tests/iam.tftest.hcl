@@ -87,6 +87,20 @@ run "each_only_what_it_needs" {
   }
 
   assert {
+    condition = {
+      for name, policy in aws_iam_role_policy.this : name => flatten([
+        for statement in jsondecode(policy.policy).Statement : statement.Resource if contains(statement.Action, "logs:PutLogEvents")
+      ]) } == {
+      ingestor = []
+      merger   = []
+      landing  = ["arn:aws:logs:eu-central-1:123456789012:log-group:/jetl2-test/landing:*"]
+      export   = ["arn:aws:logs:eu-central-1:123456789012:log-group:/jetl2-test/export:*"]
+      api-grpc = []
+    }
+    error_message = "A job cannot write its log, or somebody else can."
+  }
+
+  assert {
     condition = alltrue([
       for role in aws_iam_role.this :
       jsondecode(role.assume_role_policy).Statement[0].Condition.StringEquals["aws:SourceAccount"] == "123456789012"
