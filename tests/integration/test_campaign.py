@@ -7,9 +7,10 @@ import pytest
 
 from jetl2.campaign import __main__ as campaign
 from jetl2.campaign import scenarios
-from jetl2.campaign.scenarios import merger_deaths
+from jetl2.campaign.scenarios import landing_deaths, merger_deaths
 from jetl2.devstack import pipeline
 from jetl2.devstack.errors import StackError
+from jetl2.landing import crash as landing_crash
 from jetl2.merger import crash
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
@@ -20,7 +21,8 @@ KNOWN = scenarios.load()
 @pytest.mark.parametrize("name", [name for name, s in KNOWN.items() if s.IN_SLICE])
 def test_nothing_is_lost_repeated_or_wrong(name: str) -> None:
     try:
-        pipeline.built("merger")
+        for package in ("merger", "landing"):
+            pipeline.built(package)
     except StackError as error:
         pytest.skip(str(error))
     # Another seed each run finds more; the report names it, and JETL2_SEED repeats it
@@ -36,3 +38,7 @@ def test_nothing_is_lost_repeated_or_wrong(name: str) -> None:
 
 def test_every_crash_point_of_the_merger_is_in_the_campaign() -> None:
     assert merger_deaths.POINTS == crash.POINTS
+
+
+def test_every_crash_point_of_landing_is_in_the_campaign() -> None:
+    assert landing_deaths.POINTS == landing_crash.POINTS

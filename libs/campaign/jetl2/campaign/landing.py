@@ -1,6 +1,7 @@
 """The landing job under trial: the built driver, run again and again as a schedule would."""
 
 import json
+import shutil
 import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -119,7 +120,9 @@ class Job:
         given = self._settings | settings | {"crash_at": crash_at}
         env = self._env | {f"JETL2_LANDING_{k}".upper(): _text(v) for k, v in given.items()}
         pex = pipeline.built("landing")
-        main = folders.root() / "jobs" / "landing" / "main.py"
+        # Away from the sources: Python looks beside the script before it looks into the PEX file
+        main = self._folder / "main.py"
+        shutil.copy(folders.root() / "jobs" / "landing" / "main.py", main)
         if under:
             work = self._folder / "spark"
             work.mkdir(exist_ok=True)

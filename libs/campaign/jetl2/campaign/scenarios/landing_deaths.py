@@ -10,7 +10,7 @@ from jetl2.campaign.mergers import KILLED
 from jetl2.campaign.trial import Trial
 
 FAULTS = {"F18": "kill -9 of landing at every step, two runs at once, a worker of Spark killed"}
-IN_SLICE = 30.0
+IN_SLICE = 5.0
 
 # As landing names them; in the order in which a run passes them
 POINTS = ("fenced", "offsets-sent", "planned", "object", "written", "manifest", "committed")
@@ -19,6 +19,8 @@ _PASSINGS = {"object": 30, "manifest": 4, "offsets-sent": 4}
 SPARK = "local[2]"
 # Each task may be tried twice
 _PATIENT = "local[2,2]"
+_SPARK_FAILED = 1
+_UNAVAILABLE = 3
 _FENCED = 5
 
 
@@ -80,7 +82,10 @@ class _Torment:
         """Let a run die at a point: at a later passing, if there is one, else at the first."""
         most = _PASSINGS.get(point, 1)
         for times in {self._chance.randint(1, most): None, 1: None}:
-            if self._at.job.run(crash_at=f"{point}:{times}").wait() == KILLED:
+            started = self._at.job.start(crash_at=f"{point}:{times}")
+            if not self._at.expect(started, 0, KILLED):
+                return
+            if started.wait() == KILLED:
                 self._died("landing killed", f"at {point}")
                 return
             self._resumed()
@@ -91,7 +96,7 @@ class _Torment:
         started = self._at.job.start()
         time.sleep(self._chance.uniform(0.3, self._usual_s))
         started.signal(signal.SIGKILL)
-        if started.wait() == KILLED:
+        if self._at.expect(started, 0, KILLED) and started.wait() == KILLED:
             self._died("landing killed", "at any time")
 
     def overtake(self) -> None:
@@ -111,7 +116,8 @@ class _Torment:
         older.signal(signal.SIGSTOP)
         self._at.expect(self._at.job.start(), 0)
         older.signal(signal.SIGCONT)
-        self._at.expect(older, 0, _FENCED)
+        # What it had asked of Kafka may have timed out meanwhile
+        self._at.expect(older, 0, _FENCED, _UNAVAILABLE)
         self._trial.did("landing frozen and overtaken")
         self._resumed()
 
@@ -122,9 +128,12 @@ class _Torment:
         if not point:
             time.sleep(self._chance.uniform(3, 12))
             started.signal(signal.SIGKILL)
-        if started.wait():
+        # Objects are written by a worker, and of its death Spark and the driver live to tell
+        code = _SPARK_FAILED if point == "object" else KILLED
+        if self._at.expect(started, 0, code) and started.wait() == code:
             self._died("landing killed under Spark", f"under Spark at {point or 'any time'}")
-        self._resumed()
+        else:
+            self._resumed()
 
     def lose_a_worker(self) -> None:
         """Kill one of Spark's Python workers; the task is tried again."""

@@ -6,7 +6,7 @@ from jetl2.campaign.trial import Trial
 from jetl2.campaign.writer import Writer
 
 FAULTS = {"F21": "aborted transactions, and an open one at the tail"}
-IN_SLICE = 15.0
+IN_SLICE = 10.0
 
 
 def run(trial: Trial) -> None:

@@ -10,7 +10,7 @@ from jetl2.campaign.landing import Bed, bed
 from jetl2.campaign.trial import Trial
 
 FAULTS = {"F20": "retention passes the landing offset"}
-IN_SLICE = 15.0
+IN_SLICE = 10.0
 
 _LOST = 4
 

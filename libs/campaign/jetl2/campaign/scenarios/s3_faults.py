@@ -9,7 +9,7 @@ from jetl2.testkit import s3_proxy
 from jetl2.testkit.s3_proxy import S3Proxy
 
 FAULTS = {"F19": "S3: 503, 500, 403, cut and delayed requests, lost answers, one call in ten"}
-IN_SLICE = 20.0
+IN_SLICE = 15.0
 
 # A refusal of rights is given up on at once, so it must be rare for a run to end at all
 _SHARES = {
