@@ -1,12 +1,15 @@
 """Two ingestors record the same symbols, one dies: the merged stream has no gap and nothing twice.
 
+Nor has it when one of them writes two seconds late, or what both write is mixed up to fifty events.
+
 Over real sockets, from the simulator through two feeds into one merge session, as the raw topic of a
 symbol would have it; without a broker.
 """
 
 import asyncio
-from collections import Counter
-from collections.abc import Iterator
+import random
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -26,9 +29,14 @@ pytestmark = pytest.mark.integration
 
 NAMES = sorted(dialects.load())
 GOODBYE, SILENCE = "with a goodbye", "without a word"
-# The simulated exchange trades for so long; one recorder dies after a while, and the engine gives a
-# silent one two seconds, twice
-RATE, SECONDS, DIES_AFTER_S = 30, 12, 3.0
+# The same, and the one that lives writes later than it receives; and both write in any order, each
+# recorder's own kept
+LATE, MIXED = "without a word, the other one late", "with a goodbye, mixed"
+LATE_S, WINDOW = 2.0, 50
+RATE = 20
+# Of the second recorder, of each symbol, before the first one dies
+DUPLICATES = 5
+PATIENCE_S = 100
 
 
 @dataclass
@@ -55,24 +63,66 @@ class Merged:
             else:
                 self.records.append(output)
 
+    def each(self, holds: Callable[[str], bool]) -> bool:
+        """Whether something holds for each symbol."""
+        return all(map(holds, self.simulator.symbols))
+
+    def known_twice(self, symbol: str) -> int:
+        """Return how many messages of a symbol the other recorder had given already."""
+        return self.session.counters(symbol)["duplicates"]
+
+    def changes_since(self, symbol: str, number: int) -> int:
+        """Return how many records of a book were written after so many of all kinds."""
+        late = self.records[number:]
+        return len([r for r in late if isinstance(r, BookDelta) and r.symbol == symbol])
+
     def deltas(self, symbol: str) -> Iterator[BookDelta]:
         """Yield what was written of a book."""
         return (r for r in self.records if isinstance(r, BookDelta) and r.symbol == symbol)
 
 
-class Recorder:
-    """One ingestor's sink; nothing of it is written once it is dead."""
+class Topic:
+    """What lies between recorders and the merge engine; each recorder's own order is kept."""
 
     def __init__(self, merged: Merged) -> None:
         self._merged = merged
+        # A recorder that is new has nothing of what others still have before them
+        self.window = 0
+        self._chance = random.Random(7)
+        self._waiting: dict[Recorder, deque[RawEvent]] = defaultdict(deque)
+
+    def write(self, recorder: "Recorder", event: RawEvent) -> None:
+        """Take an event; so many are kept back, and it is chance whose comes next."""
+        self._waiting[recorder].append(event)
+        self.flush(self.window)
+
+    def flush(self, window: int = 0) -> None:
+        """Merge all but as many as the window holds."""
+        while sum(map(len, self._waiting.values())) > window:
+            ready = [events for events in self._waiting.values() if events]
+            self._merged.take(self._chance.choice(ready).popleft())
+
+
+class Recorder:
+    """One ingestor's sink; nothing of it is written once it is dead."""
+
+    def __init__(self, topic: Topic, late_s: float) -> None:
+        self._topic = topic
+        self._late_s = late_s
         self.dead = False
         self.written = 0
 
     def put(self, event: RawEvent) -> None:
-        """Write an event."""
+        """Write an event, or have it written later."""
+        if self._late_s:
+            asyncio.get_running_loop().call_later(self._late_s, self._write, event)
+        else:
+            self._write(event)
+
+    def _write(self, event: RawEvent) -> None:
         if not self.dead:
             self.written += 1
-            self._merged.take(event)
+            self._topic.write(self, event)
 
     note = put
 
@@ -80,8 +130,14 @@ class Recorder:
         """Return: there always is."""
 
 
+async def _until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while not condition():  # noqa: ASYNC110 - many things change it
+            await asyncio.sleep(0.1)
+
+
 async def _play(name: str, death: str) -> Merged:
-    merged = Merged(Simulator(dialects.load()[name], events=RATE * SECONDS, events_per_second=RATE))
+    merged = Merged(Simulator(dialects.load()[name], events=10**9, events_per_second=RATE))
     exchange, simulator = adapters.get(name), merged.simulator
     async with simulating(simulator):
         subscription = Subscription(
@@ -90,7 +146,8 @@ async def _play(name: str, death: str) -> Merged:
         settings = Settings.model_construct(
             subscriptions={name: subscription}, endpoints={name: Endpoint(**simulator.endpoints)}
         )
-        recorders = [Recorder(merged), Recorder(merged)]
+        topic = Topic(merged)
+        recorders = [Recorder(topic, 0), Recorder(topic, LATE_S if death == LATE else 0)]
         merged.feeds = [
             Feed(exchange, subscription, settings, sink=recorder, health=Health())
             for recorder in recorders
@@ -98,18 +155,23 @@ async def _play(name: str, death: str) -> Merged:
         first, second = (feed.run(simulator.symbols) for feed in merged.feeds)
         running = [asyncio.create_task(first)]
         # Books live on the connection that came first: that is the one to die
-        await asyncio.sleep(DIES_AFTER_S / 3)
+        await _until(lambda: merged.each(lambda s: merged.session.state(s) == "synced"))
         running.append(asyncio.create_task(second))
-        await asyncio.sleep(DIES_AFTER_S)
-        recorders[0].dead = death == SILENCE
+        await _until(lambda: merged.each(lambda s: merged.known_twice(s) > DUPLICATES))
+        if death == MIXED:
+            topic.window = WINDOW
+            await _until(lambda: merged.each(lambda s: merged.known_twice(s) > 10 * DUPLICATES))
+        recorders[0].dead = death in (SILENCE, LATE)
         running[0].cancel()
         await asyncio.gather(running[0], return_exceptions=True)
+        topic.flush()
         recorders[0].dead = True
         merged.died_after = len(merged.records)
-        async with asyncio.timeout(60):
-            while not simulator.finished():  # noqa: ASYNC110 - it has no event for this
-                await asyncio.sleep(0.1)
-        await asyncio.sleep(0.5)
+        await _until(lambda: merged.each(lambda s: merged.changes_since(s, merged.died_after) > 5))
+        simulator.end()
+        await _until(simulator.finished)
+        await asyncio.sleep(LATE_S + 0.5 if death == LATE else 0.5)
+        topic.flush()
         recorders[1].dead = True
         running[1].cancel()
         await asyncio.gather(running[1], return_exceptions=True)
@@ -117,7 +179,7 @@ async def _play(name: str, death: str) -> Merged:
     return merged
 
 
-@pytest.fixture(scope="module", params=[GOODBYE, SILENCE])
+@pytest.fixture(scope="module", params=[GOODBYE, SILENCE, LATE, MIXED])
 def played(request: pytest.FixtureRequest) -> dict[str, Merged]:
     """Return what came of each exchange; all of them at once, for most of it is waiting."""
 

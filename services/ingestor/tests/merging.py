@@ -118,21 +118,25 @@ async def following(
     exchange: Exchange | None = None,
     data_types: Sequence[str] = DATA_TYPES,
     settings: dict[str, Any] | None = None,
+    through: Callable[[int], int] = lambda port: port,
     **options: Any,
 ) -> AsyncIterator[Run]:
     """Run a simulated exchange, and the feed of its exchange from it.
 
     Args:
         exchange: In place of the declared one.
+        through: Port of the simulator -> port of what stands before it.
         options: Of the simulator.
     """
     simulator = Simulator(dialect, **{"events": 300, "events_per_second": 400, **options})
     exchange = quick(exchange or adapters.get(dialect.exchange))
     sink = MergingSink(exchange)
     async with simulating(simulator):
+        host = f"127.0.0.1:{through(simulator.port)}"
+        endpoint = Endpoint(ws=f"ws://{host}", rest=f"http://{host}")
         given = Settings.model_construct(
             **{
-                "endpoints": {exchange.name: Endpoint(**simulator.endpoints)},
+                "endpoints": {exchange.name: endpoint},
                 "resync_s": 0,
                 "first_book_s": PATIENCE_S,
                 "backoff_s": 0.01,

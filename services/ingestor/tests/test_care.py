@@ -2,7 +2,10 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from dataclasses import replace
+from http import HTTPStatus
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -14,6 +17,7 @@ from jetl2.testkit.simulated import (
     TOO_OLD,
     Dialect,
     Faults,
+    Simulator,
     dialects,
     families,
     faults,
@@ -138,6 +142,71 @@ async def test_a_refused_snapshot_is_asked_for_again_when_it_may_be(kind: str, n
     assert len(misbehaviour.done) == 1
     assert run.sink.of(SNAPSHOT, symbol)[0].local_ts / 1e9 - begin_s >= 0.4
     assert not set(run.sink.gaps()) - {"disconnected"}
+
+
+class Asked(NamedTuple):
+    """When the exchange was asked for what, and whether it refused."""
+
+    at_s: float
+    rest: bool
+    refused: bool
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[Asked]:
+    """Return what simulated exchanges are asked, as they see it."""
+    found: list[Asked] = []
+    answer = Simulator.answer
+
+    def noted(self: Simulator, request: Any) -> Any:
+        given = answer(self, request)
+        refused = given is not None and given.status != HTTPStatus.OK
+        found.append(Asked(time.monotonic(), not request.upgrade, refused))
+        return given
+
+    monkeypatch.setattr(Simulator, "answer", noted)
+    return found
+
+
+BANNED_S = 2.0
+
+
+def too_early(asked: Sequence[Asked], *, rest: bool) -> list[float]:
+    """Return how long after a refusal something was asked all the same, in seconds.
+
+    What was on its way when the refusal was said is none.
+    """
+    ours = [a for a in asked if a.rest == rest]
+    bans = [a.at_s for a in ours if a.refused]
+    return [
+        a.at_s - ban for ban in bans for a in ours if BANNED_S / 4 < a.at_s - ban < 0.99 * BANNED_S
+    ]
+
+
+@pytest.mark.parametrize("name", BY_REST)
+@pytest.mark.parametrize("kind", [faults.REST_429, faults.REST_418])
+async def test_nothing_is_asked_by_rest_before_a_ban_ends(
+    asked: list[Asked], kind: str, name: str
+) -> None:
+    misbehaviour = Faults(retry_after_s=BANNED_S)
+    for _ in range(2):
+        misbehaviour.ask(kind)
+    async with following(DIALECTS[name], misbehaviour=misbehaviour) as run:
+        await run.until_true()
+
+    assert len(misbehaviour.done) == 2
+    assert too_early(asked, rest=True) == []
+
+
+async def test_no_websocket_is_asked_for_before_a_ban_ends(asked: list[Asked]) -> None:
+    misbehaviour = Faults(retry_after_s=BANNED_S)
+    for _ in range(2):
+        misbehaviour.ask(faults.CONNECT_429)
+    async with following(DIALECTS[ONE], misbehaviour=misbehaviour) as run:
+        await run.until_true()
+
+    assert len(misbehaviour.done) == 2
+    assert too_early(asked, rest=False) == []
 
 
 @pytest.mark.parametrize("name", BY_REST)

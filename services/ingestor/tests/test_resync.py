@@ -4,8 +4,11 @@ import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
 
+import pytest
 from websockets.asyncio.server import ServerConnection
 
+from jetl2.ingestor import listing
+from jetl2.ingestor.errors import RefusedError, UnlistedError
 from jetl2.ingestor.transport import throttle
 from jetl2.schemas.records import CONNECTED, DISCONNECTED, FRAME, SNAPSHOT, SUBSCRIBED, Resync
 from tests.toy_exchange import (
@@ -183,6 +186,35 @@ def test_retry_after_is_a_number_or_a_date() -> None:
     assert throttle.retry_after_s("7", 0, 60) == 7
     assert throttle.retry_after_s("Thu, 01 Jan 1970 00:01:40 GMT", 40, 5) == 60
     assert throttle.retry_after_s("", 0, 60) == 60
+    assert throttle.retry_after_s("soon", 0, 60) == 60
+    assert throttle.retry_after_s("inf", 0, 60) == throttle.retry_after_s("nan", 0, 60) == 60
+
+
+def test_a_date_is_compared_with_the_exchange_s_clock_where_it_is_told() -> None:
+    told = {"Retry-After": "Thu, 01 Jan 2037 00:02:00 GMT"}
+    told["Date"] = "Thu, 01 Jan 2037 00:00:30 GMT"
+
+    assert throttle.wait_s(429, told) == 90
+    assert throttle.wait_s(418, {**told, "Date": "long ago"}) > 90
+
+
+async def test_a_ban_that_a_snapshot_met_is_heeded_by_lists_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def banned(path: str) -> tuple[int, dict[str, str], bytes]:
+        return (418, {"Retry-After": "30"}, b"") if "depth" in path else (200, {}, b"{}")
+
+    monkeypatch.setattr(listing, "LIST_S", 0.3)
+    async with serving(deltas, banned) as server:
+        rest = listing.rest_of(TOY_REST)
+        url = f"{server.endpoint['rest']}/depth?symbol=A"
+        with pytest.raises(RefusedError):
+            await rest.get(url, attempts=1)
+        with pytest.raises(UnlistedError, match="TimeoutError"):
+            await listing.fetch(TOY_REST, server.endpoint["rest"], rest=rest)
+        await rest.close()
+
+    assert server.paths == ["/depth?symbol=A"]
 
 
 async def test_a_snapshot_under_way_does_not_keep_a_new_connection_from_its_own() -> None:

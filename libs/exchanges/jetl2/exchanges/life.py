@@ -46,7 +46,7 @@ OVERTAKEN_NS = 60 * SECOND_NS
 class Life:
     """One raw event's effects on one symbol; `out` is what follows from it, in output order."""
 
-    __slots__ = ("_exchange", "_index", "_raw", "_rule", "_state", "_steps", "out")
+    __slots__ = ("_exchange", "_index", "_raw", "_rule", "_state", "_steps", "_ts", "out")
 
     def __init__(self, exchange: Exchange, rule: Rule, state: SymbolState, raw: RawEvent) -> None:
         self.out: list[Output] = []
@@ -54,7 +54,9 @@ class Life:
         self._rule = rule
         self._state = state
         self._raw = raw
-        self._steps = Steps(exchange, rule, state, raw.local_ts)
+        # Recorders' clocks differ and may be set back; what is written keeps its order by time
+        self._ts = max(raw.local_ts, state.last_ts)
+        self._steps = Steps(exchange, rule, state, self._ts)
         self._index = 0
 
     def emit(self, record: MarketRecord) -> None:
@@ -63,7 +65,7 @@ class Life:
         state.seq += 1
         record.exchange = self._exchange.name
         record.symbol = raw.symbol
-        record.local_ts = raw.local_ts
+        record.local_ts = state.last_ts = self._ts
         record.seq = state.seq
         record.source_index = self._index
         self._index += 1
@@ -251,8 +253,8 @@ class Life:
         """Take a book of an exchange that sends nothing else, from one connection at a time."""
         state, raw = self._state, self._raw
         if state.status == SYNCED and state.bound not in ("", raw.connection_id):
-            bound = state.connections.get(state.bound)
-            if bound and raw.local_ts - bound.last_ts < SILENT_NS:
+            known = state.bound in state.connections
+            if known and self._passed_ns(self._heard_ts(), fields) < SILENT_NS:
                 self._drop()
                 return
         if not fields.is_snapshot:
@@ -272,8 +274,11 @@ class Life:
             state.standbys.pop(raw.connection_id, None)
             return
         state.standbys[raw.connection_id] = standby
+        fields = message if isinstance(message, BookDelta) else message.book
+        standby.exchange_ts = fields.exchange_ts
+        standby.behind = raw.local_ts <= self._heard_ts() - SILENT_NS
         standby.seamless = same(standby.held, state.live)
-        if not standby.seamless and raw.local_ts - self._heard_ts() >= SILENT_NS:
+        if not standby.seamless and self._passed_ns(self._heard_ts(), fields) >= SILENT_NS:
             self._hand_over(records.DISCONNECTED, "silent while another connection knows more")
 
     def _follow_elsewhere(self, message: BookDelta | BookRows) -> None:
@@ -290,23 +295,43 @@ class Life:
             self._request(found.reason)
             return
         heard_ts = self._heard_ts()
-        if standby.ahead_ts > heard_ts:
+        if standby.ahead_ts and standby.heard_ts == heard_ts:
             if raw.local_ts - standby.ahead_ts >= SILENT_NS:
                 self._hand_over(records.DISCONNECTED, "silent while another connection is not")
-        elif raw.local_ts - heard_ts >= SILENT_NS:
-            standby.ahead_ts = raw.local_ts
+            return
+        fields = message if isinstance(message, BookDelta) else message.book
+        silent = self._passed_ns(heard_ts, fields) >= SILENT_NS
+        standby.ahead_ts, standby.heard_ts = (raw.local_ts, heard_ts) if silent else (0, 0)
 
     def _hand_over(self, reason: str, detail: str) -> None:
         """Go on by the connection that stands by and is furthest."""
         state = self._state
         connection = max(state.standbys, key=lambda c: state.standbys[c].held.applied_ts)
         standby = state.standbys.pop(connection)
-        seamless = standby.seamless or self._heard_ts() + SILENT_NS > standby.began_ts
-        if not seamless:
+        if not (seamless := standby.seamless or self._overlap(standby)):
             self._gap(reason, detail, None)
         state.live, state.bound = standby.held, connection
         state.counters["handovers"] += 1
         self._write_whole(records.HANDOVER if seamless else records.RESYNC)
+
+    def _overlap(self, standby: Standby) -> bool:
+        """Whether the book was still told when the one that stood by began."""
+        known_ts = self._state.live.exchange_ts
+        if standby.behind:
+            return known_ts > 0 and known_ts + SILENT_NS > standby.exchange_ts > 0
+        return self._heard_ts() + SILENT_NS > standby.began_ts
+
+    def _passed_ns(self, since_ts: int, message: BookDelta) -> int:
+        """Return how long after something of another connection this message came.
+
+        One that is stamped before it is late, or its recorder's clock is wrong. The exchange's own
+        clock knows which: how much later is this than what the book holds?
+        """
+        passed = self._raw.local_ts - since_ts
+        known_ts = self._state.live.exchange_ts
+        if passed > -SILENT_NS or not known_ts or not message.exchange_ts:
+            return passed
+        return message.exchange_ts - known_ts
 
     def _heard_ts(self) -> int:
         """Return when the connection on which the book lives was last heard."""
@@ -366,7 +391,7 @@ class Life:
         record = self._steps.advance(state.live, message)
         if isinstance(record, Known):
             self._drop()
-            silent = self._raw.local_ts - state.live.applied_ts >= OLD_NS
+            silent = self._passed_ns(state.live.applied_ts, fields) >= OLD_NS
             if silent and state.dropped >= OLD_MESSAGES:
                 # Numbers that began anew look like old ones: the book would stand still for ever
                 self.lost("sequence", f"nothing but numbers up to {state.live.numbering.last}")
@@ -414,7 +439,7 @@ class Life:
         state.buffer.clear()
         state.status = SYNCED
         state.asked, state.asked_ts, state.refused = 0, 0, False
-        state.live.applied_ts = self._raw.local_ts
+        state.live.applied_ts = self._ts
         reason = records.RESYNC if state.begun else records.INITIAL
         state.begun = True
         self._write_whole(
@@ -474,6 +499,8 @@ class Life:
             # the ingestor asks by itself when it connects
             state.asked_ts = now
             return
+        # A clock that was set back: the wait begins anew, and does not last as long as the step
+        state.asked_ts = min(state.asked_ts, now)
         wait_s = min((REFUSED_S if state.refused else SILENCE_S) * 2**state.asked, MOST_S)
         if state.refused and not state.asked:
             wait_s = 0

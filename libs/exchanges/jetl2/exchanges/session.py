@@ -44,7 +44,8 @@ HOUR_NS = 3600 * 10**9
 
 # Two connections that overlap at a renewal, or two recorders, are seconds apart, not more trades
 TRADE_IDS_KEPT = 512
-# The best bid and ask, and what else has no id, are taken from one connection until it was silent for this long
+# The best bid and ask, and what else has no id, are taken from one connection until it was silent for this
+# long while another one told something
 TICKER_SILENCE_NS = 10 * 10**9
 # Connections of one symbol at a time are one or two; whose end was never written are forgotten
 CONNECTIONS_KEPT = 8
@@ -286,12 +287,13 @@ def _known_trade(state: SymbolState, record: Trade | Liquidation) -> bool:
 
 def _elsewhere(state: SymbolState, raw: RawEvent, kind: str) -> bool:
     current = state.told_by.get(kind)
-    if (
-        current
-        and current != raw.connection_id
-        and current in state.connections
-        and raw.local_ts - state.told_ts[kind] < TICKER_SILENCE_NS
-    ):
-        return True
-    state.told_by[kind], state.told_ts[kind] = raw.connection_id, raw.local_ts
+    if current and current != raw.connection_id and current in state.connections:
+        # By the clock of the one that tells: another recorder's may be wrong
+        since = state.told_ts[kind]
+        if not since or raw.local_ts < since:
+            state.told_ts[kind] = raw.local_ts
+            return True
+        if raw.local_ts - since < TICKER_SILENCE_NS:
+            return True
+    state.told_by[kind], state.told_ts[kind] = raw.connection_id, 0
     return False

@@ -74,15 +74,22 @@ class Standby:
 
     Args:
         began_ts: local_ts of its snapshot.
+        exchange_ts: The same by the exchange's clock; 0: not said.
+        behind: It was stamped before what the first connection had told already: late, or by a
+            recorder whose clock is wrong.
         ahead_ts: local_ts of the first delta that came when the first connection had been silent
             for too long; 0: none.
+        heard_ts: When the first connection was last heard before that.
         seamless: It began with the levels that the first connection had: nothing is missing
             between the two, even if that one was not heard any more.
     """
 
     held: Held
     began_ts: int
+    exchange_ts: int = 0
+    behind: bool = False
     ahead_ts: int = 0
+    heard_ts: int = 0
     seamless: bool = False
 
 
@@ -106,8 +113,10 @@ class SymbolState:
         asked_ts, asked: When a resync was last asked for, how often in a row.
         refused: The last snapshot that came was too old.
         trade_ids: The latest ones, as keys in order.
-        told_by, told_ts: Of the latest record without an id, as a best bid and ask is, by its type:
-            each type may have a connection of its own.
+        last_ts: local_ts of the last record written; later ones have none before it.
+        told_by: Connection of the latest record without an id, as a best bid and ask is, by its
+            type: each type may have one of its own.
+        told_ts: local_ts of the first such record of another connection since; 0: none.
         derivative: Last known numbers of the derivative ticker.
     """
 
@@ -115,6 +124,7 @@ class SymbolState:
     standbys: dict[str, Standby] = field(default_factory=dict)
     status: Status = EMPTY
     seq: int = 0
+    last_ts: int = 0
     depth: int = 0
     price_exponent: int = 0
     size_exponent: int = 0
@@ -151,6 +161,9 @@ class _SavedStandby(msgspec.Struct):
     began_ts: int
     ahead_ts: int
     seamless: bool
+    exchange_ts: int = 0
+    behind: bool = False
+    heard_ts: int = 0
 
 
 class _Saved(msgspec.Struct):
@@ -169,6 +182,7 @@ _VERSION = 2
 _PLAIN = (
     "status",
     "seq",
+    "last_ts",
     "depth",
     "price_exponent",
     "size_exponent",
@@ -193,7 +207,15 @@ def dump(state: SymbolState) -> bytes:
             version=_VERSION,
             live=_saved(state.live),
             standbys={
-                connection: _SavedStandby(_saved(s.held), s.began_ts, s.ahead_ts, s.seamless)
+                connection: _SavedStandby(
+                    book=_saved(s.held),
+                    began_ts=s.began_ts,
+                    ahead_ts=s.ahead_ts,
+                    seamless=s.seamless,
+                    exchange_ts=s.exchange_ts,
+                    behind=s.behind,
+                    heard_ts=s.heard_ts,
+                )
                 for connection, s in state.standbys.items()
             },
             connections=state.connections,
@@ -219,7 +241,15 @@ def load(saved: bytes) -> SymbolState:
     return SymbolState(
         live=_held(found.live),
         standbys={
-            connection: Standby(_held(s.book), s.began_ts, s.ahead_ts, s.seamless)
+            connection: Standby(
+                held=_held(s.book),
+                began_ts=s.began_ts,
+                exchange_ts=s.exchange_ts,
+                behind=s.behind,
+                ahead_ts=s.ahead_ts,
+                heard_ts=s.heard_ts,
+                seamless=s.seamless,
+            )
             for connection, s in found.standbys.items()
         },
         connections=found.connections,
