@@ -52,6 +52,22 @@ def test_a_call_of_75_ms_is_a_doubt_because_it_can_hide_a_repetition() -> None:
     assert guard.reason == "slow: commit_transaction took 75 ms"
 
 
+def test_the_first_offsets_of_a_producer_may_be_slow_the_next_may_not() -> None:
+    clock = Clock()
+    guard = Guard(0.075, clock)
+    reasons = []
+
+    for new_producer in (True, False, True, False):
+        if new_producer:
+            guard.clear()
+        with guard.timed("send_offsets_to_transaction"):
+            clock.now += 0.5
+        reasons.append(guard.reason)
+
+    slow = "slow: send_offsets_to_transaction took 500 ms"
+    assert reasons == ["", slow, "", slow]
+
+
 @pytest.mark.parametrize("figure", ["txretries", "req_timeouts", "disconnects"])
 def test_statistics_that_rise_are_a_doubt(figure: str) -> None:
     guard = Guard(0.075)

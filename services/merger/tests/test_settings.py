@@ -27,6 +27,7 @@ def test_the_readme_lists_every_setting_with_its_default() -> None:
     "variable,value",
     [
         ("JETL2_MERGER_GUARD_MS", "200"),
+        ("JETL2_MERGER_TRANSACTION_TIMEOUT_MS", "4999"),
         ("JETL2_MERGER_CHANGELOG", "anything"),
         ("JETL2_MERGER_EXCHANGES", '["nasdaq"]'),
         ("JETL2_MERGER_CRASH_AT", "nowhere:1"),

@@ -46,8 +46,9 @@ class Settings(ServiceSettings):
     session_timeout_ms: int = Field(
         10_000, ge=6000, description="after it a silent member's partitions go to others"
     )
+    # A request may take 5 s, and the client refuses transactions that are shorter
     transaction_timeout_ms: int = Field(
-        10_000, ge=1000, description="after it the broker aborts what a hung merger left open"
+        10_000, ge=5000, description="after it the broker aborts what a hung merger left open"
     )
     max_poll_interval_ms: int = Field(
         300_000, ge=10_000, description="longest restore; then the group gives the tasks away"
