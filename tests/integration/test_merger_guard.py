@@ -11,7 +11,7 @@ from typing import Any
 
 import confluent_kafka
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, Producer
 
 from jetl2.campaign import oracle
 from jetl2.campaign.merging import MARKET
@@ -22,7 +22,15 @@ from jetl2.devstack.kafka import Broker
 from jetl2.devstack.process import wait_until
 from jetl2.merger.producer import TransactionalProducer
 from jetl2.runtime import kafka as runtime_kafka
-from jetl2.testkit.kafka_proxy import API_VERSIONS, END_TXN, KafkaProxy
+from jetl2.testkit.kafka_proxy import (
+    ADD_OFFSETS_TO_TXN,
+    ADD_PARTITIONS_TO_TXN,
+    API_VERSIONS,
+    END_TXN,
+    PRODUCE,
+    TXN_OFFSET_COMMIT,
+    KafkaProxy,
+)
 from jetl2.testkit.merging import GROUP, merger
 
 pytestmark = pytest.mark.integration
@@ -111,6 +119,21 @@ def test_the_log_betrays_a_repeated_commit_whatever_the_environment_says(
     assert producer.doubt.startswith("log: FAIL")
 
 
+@pytest.mark.parametrize(
+    "kind", [PRODUCE, ADD_PARTITIONS_TO_TXN, ADD_OFFSETS_TO_TXN, TXN_OFFSET_COMMIT]
+)
+def test_the_log_betrays_every_repeated_part_of_a_producers_first_transaction(
+    kind: int, proxy: KafkaProxy, topic: str
+) -> None:
+    producer = proxied(proxy, topic)
+
+    proxy.lose_reply(kind)
+    transaction(producer, topic)
+
+    assert proxy.lost == 1
+    assert producer.doubt.startswith("log: FAIL")
+
+
 def merged_with_late_commits(
     broker: Broker, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[oracle.Verdict, str]:
@@ -158,13 +181,15 @@ def proxied(proxy: KafkaProxy, name: str) -> TransactionalProducer:
             on_log=on_log,
         )
 
-    return TransactionalProducer(0, lambda: None, make, guard_ms=10**9)
+    group = Consumer({"bootstrap.servers": proxy.bootstrap_servers, "group.id": name})
+    return TransactionalProducer(0, group.consumer_group_metadata, make, guard_ms=10**9)
 
 
 def transaction(producer: TransactionalProducer, topic: str) -> None:
     producer.begin()
     producer.produce(topic, b"key", b"value")
     producer.flush()
+    producer.send_offsets({topic: 1})
     producer.commit()
 
 
