@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Runs landing and export on Spark 3.5, that of EMR 7.x, from the built archives: `make spark35`.
 #
+#   build-support/spark35.sh [ARGUMENT OF PYTEST...]
+#
 # Once a release: the pins of everything else are those of Spark 4.0. Needs dist/ (make package).
 set -euo pipefail
 
@@ -18,6 +20,7 @@ PYTHONPATH=$(printf '%s:' "$root"/libs/* "$root"/services/* "$root"/jobs/*)
 export JETL2_SPARK_HOME PYTHONPATH
 say "Spark: $JETL2_SPARK_HOME"
 exec "$cache/env/dev/bin/python" -m pytest -ra -p no:cacheprovider \
+  "$@" \
   "tests/integration/test_landing_job.py::test_the_archive_of_a_release_lands_as_emr_runs_it" \
   "tests/integration/api/test_api_emr.py::test_the_archive_of_a_release_makes_files_as_emr_runs_it" \
   "tests/integration/test_export_job.py"

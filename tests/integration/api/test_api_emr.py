@@ -4,6 +4,7 @@ import gzip
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,10 @@ from typing import Any
 import pytest
 
 from jetl2.api_grpc import emr_serverless
-from jetl2.api_grpc.documents import Spec, decode
+from jetl2.api_grpc.documents import Job, Spec, decode, encode
 from jetl2.api_grpc.emr_request import Target
 from jetl2.api_grpc.emr_serverless import EmrServerless
+from jetl2.api_grpc.launcher import JobState
 from jetl2.client.client import Client
 from jetl2.client.errors import ApiError
 from jetl2.client.messages import metadata
@@ -25,7 +27,7 @@ from jetl2.schemas import lake
 from jetl2.schemas.pb import export_pb2
 from jetl2.testkit import making
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
 DAY = 1_795_305_600 * 1_000_000_000  # 2026-11-22
 BTC = [("binance", "BTCUSDT")]
@@ -173,20 +175,27 @@ def test_a_run_goes_on_without_the_api_and_is_found_again(
     assert len(local_emr.runs) == 1
 
 
-def test_a_replica_that_was_held_up_does_not_end_the_run_that_another_took(
-    stage: Any, local_emr: Any, replica: Replica
+def test_a_replica_that_finds_its_job_taken_does_not_end_the_run(
+    stage: Any, local_emr: Any, target: Target
 ) -> None:
-    first = replica()
-    operation = ask(first)
-    run = started(local_emr)
-    key = f"active/{operation.name.removeprefix('operations/')}.json"
-    wait_until(lambda: bool(noted(stage).get("owner")), "it is noted", timeout_s=20)
+    class Overtaken(EmrServerless):
+        """Loses the job to another replica while it looks at it, once there is a run."""
 
-    # As if another had taken it while this one was stopped
-    stage.downloads.put(key, b'{"owner": "other", "beat": 70, "starts": 1, "start_ts": 1}')
-    wait_until(
-        lambda: noted(stage).get("owner") != "other", "the first takes it again", timeout_s=30
-    )
+        def state(self, job: str) -> JobState | None:
+            found = super().state(job)
+            if found:
+                note = noted(stage)
+                stage.downloads.put(f"active/{job}.json", encode(Job(beat=note["beat"] + 100)))
+                lost.set()
+            return found
+
+    lost = threading.Event()
+    jobs = Overtaken(emr_serverless.client(), stage.downloads, target, 1)
+    with stage.serve(jobs, lease_s=0.03) as address, Client(address) as client:
+        ask(client)
+        run = started(local_emr)
+        assert lost.wait(20)
+        wait_until(jobs.free, "the job is let go", timeout_s=20)
 
     assert (run.state, len(local_emr.runs)) == ("RUNNING", 1)
 

@@ -18,7 +18,7 @@ from jetl2.api_grpc.store import Store
 from jetl2.devstack.process import wait_until
 from jetl2.devstack.s3 import S3
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
 
 class Place(Protocol):
