@@ -3,7 +3,8 @@ locals {
 
   # What needs no node comes before the nodes, which are not ready without a network
   addons_before = ["vpc-cni", "kube-proxy", "eks-pod-identity-agent"]
-  addons_after  = ["coredns", "metrics-server"]
+  # Secrets of AWS as files of pods, as the chart asks for them
+  addons_after = ["coredns", "metrics-server", "aws-secrets-store-csi-driver-provider"]
 }
 
 resource "aws_kms_key" "this" {

@@ -54,6 +54,11 @@ run "closed_and_encrypted" {
     condition     = contains(keys(aws_eks_addon.before), "eks-pod-identity-agent") && jsondecode(aws_eks_addon.before["vpc-cni"].configuration_values).enableNetworkPolicy == "true"
     error_message = "Pods get no roles, or network policies are not held."
   }
+
+  assert {
+    condition     = contains(keys(aws_eks_addon.after), "aws-secrets-store-csi-driver-provider")
+    error_message = "Nothing gives pods the secrets that the chart mounts."
+  }
 }
 
 run "wrong_values_are_refused" {
