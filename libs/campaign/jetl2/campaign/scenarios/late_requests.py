@@ -141,10 +141,11 @@ def _let_pass(trial: Trial, proxy: KafkaProxy) -> None:
 
 def _tell(trial: Trial, proxy: KafkaProxy, at: Line) -> None:
     for (what, kind), times in sorted(proxy.done.items()):
-        past = what == proxies.HOLD_PAST_REPETITION
-        trial.did(f"{NAMES[kind]} {proxies.HOLD if past else what}", times)
-    for kind, times in sorted(proxy.late.items()):
-        trial.did(f"{NAMES[kind]} that came after its repetition", times)
+        held = what in (proxies.HOLD, proxies.HOLD_PAST_REPETITION)
+        trial.did(f"{NAMES[kind]} {'delayed' if held else what}", times)
+    # Some of those that were delayed
+    for kind, times in sorted((+proxy.late).items()):
+        trial.did(f"{NAMES[kind]} delivered after its repetition", times)
     trial.figures["producers_rotated"] = sum(len(m.events("producer_rotated")) for m in at.members)
     trial.figures["ended_in_doubt"] = sum(m.ended[IN_DOUBT] for m in at.members)
     for member in at.members:
