@@ -89,6 +89,7 @@ def line(
         following(servers, MARKET, partitions) as tail,
         mergers.members(count, through or servers, trial.folder, **settings) as members,
     ):
+        tail.places = feed.places()
         at_work = Line(trial, servers, feed, members, tail)
         with feed.flowing():
             # Two lives: the raw topics' first events go through before anything is done to them

@@ -21,6 +21,8 @@ class Tail:
     def __init__(self) -> None:
         """Begin with nothing seen."""
         self.count = 0
+        # Where something must come, whether it ever did or not
+        self.places: set[Place] = set()
         # Per topic and partition: the numbers of the events, and when each became visible
         self._numbers: dict[Place, list[int]] = defaultdict(list)
         self._seen_at: dict[Place, list[float]] = defaultdict(list)
@@ -36,8 +38,8 @@ class Tail:
     def visible_since(self, number: int) -> float | None:
         """Return when something newer than an event had come in every partition; None: not yet."""
         times = []
-        for place, numbers in list(self._numbers.items()):
-            seen_at = self._seen_at[place]
+        for place in self.places | self._numbers.keys():
+            numbers, seen_at = self._numbers[place], self._seen_at[place]
             at = bisect.bisect_right(numbers, number)
             if at >= len(seen_at):
                 return None

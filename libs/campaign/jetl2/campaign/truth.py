@@ -187,6 +187,12 @@ class Feed:
             self.snapshot(pair)
         self.settle()
 
+    def places(self) -> set[tuple[str, int]]:
+        """Return the market topics' partitions in which something comes of it."""
+        symbols = [(BOOKS, pair) for pair in self._pairs]
+        symbols += [(TRADES, pair.replace("-", "")) for pair in self._pairs]
+        return {(f"market.{e}", zlib.crc32(s.encode()) % self.partitions) for e, s in symbols}
+
     def books(self) -> dict[Name, tuple[Levels, Levels]]:
         """Return the true bids and asks of each book."""
         return {(BOOKS, pair): (book.bids, book.asks) for pair, book in self._books.items()}

@@ -53,7 +53,7 @@ def _down(trial: Trial, at: Line) -> None:
 def _at_work(trial: Trial, at: Line) -> None:
     """Wait for the newest member's share: a start that is never given work shows nothing."""
     newest = at.members[-1]
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 90
     while not any(event["tasks"] for event in newest.events("assigned")):
         if time.monotonic() > deadline:
             trial.problem(f"{newest.name} was never given a task")
