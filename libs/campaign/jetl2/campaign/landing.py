@@ -181,7 +181,8 @@ class Bed:
     lake: Lake
 
     def look(self) -> None:
-        """See to it that nothing in the lake has changed or vanished."""
+        """See to it that nothing in the lake has changed or vanished; then let more be written."""
+        self.writer.seen()
         self.lake.look(self.trial.verdict)
 
     def expect(self, run: Run, *codes: int) -> bool:

@@ -25,6 +25,8 @@ SYMBOLS = ("BTC/USD", "XRP_USDT", "a:b c", "ÅÖ=%2F")
 # 2026-11-20, 22:00 UTC: days end under way
 _START_TS = 1_795_212_000_000_000_000
 _TIMEOUT_S = 60
+# Transactions that flow until somebody looks: where all is slow, what piles up would make it slower
+_MOST_UNSEEN = 15
 _KINDS = ("BookDelta", "Trade", "BookTicker", "DerivativeTicker", "Liquidation", "Gap")
 _OFTEN = (10, 5, 2, 1, 1, 1)
 
@@ -72,6 +74,7 @@ class Writer:
         self.topics = (f"market.{exchange}", f"raw.{exchange}")
         self.committed: list[Written] = []
         self.aborted = 0
+        self._unseen = 0
         self._exchange = exchange
         self._symbols = list(symbols)
         self._partitions = partitions
@@ -133,6 +136,10 @@ class Writer:
             self.commit()
         self.raw(self._chance.randint(1, 20))
 
+    def seen(self) -> None:
+        """Let more flow."""
+        self._unseen = 0
+
     @contextmanager
     def flowing(self, every_s: float = 0.4) -> Iterator[None]:
         """Write from a thread of its own for the length of the block, a few all that time."""
@@ -142,7 +149,9 @@ class Writer:
         def flow() -> None:
             try:
                 while not stop.wait(every_s):
-                    self.some()
+                    if self._unseen < _MOST_UNSEEN:
+                        self._unseen += 1
+                        self.some()
             except Exception as error:  # noqa: BLE001 - told where somebody waits
                 failed.append(error)
 
