@@ -118,7 +118,8 @@ class _Strikes:
             seconds = self._chance.uniform(0.02, 0.6)
             self._proxy.hold_past_repetition(kind, seconds, client=client)
         else:
-            self._proxy.hold(kind, self._chance.uniform(0.08, 1), client=client)
+            several = [self._chance.uniform(0.08, 1) for _ in range(self._chance.randint(1, 3))]
+            self._proxy.hold(kind, *several, client=client)
 
     def _lose(self, client: str) -> None:
         kind = self._chance.choice((*PARTS, proxies.END_TXN, *REGULAR))
