@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import json
 
 import pytest
 
@@ -347,12 +348,30 @@ def test_every_part_of_a_state_is_saved() -> None:
     assert symbol_state.dump(restored).decode() == saved
 
 
-def test_a_state_of_another_version_is_refused() -> None:
-    feed = Binance().synced()
-    saved = feed.session.dump(SYMBOL)
+def test_a_state_of_the_version_before_is_read() -> None:
+    feed = Okx().synced()
+    state = feed.session._symbols[feed.symbol]
+    state.told_by, state.told_ts = {"BookTicker": "c1"}, {"BookTicker": 0}
+    saved = json.loads(feed.session.dump(feed.symbol))
+    before = json.loads(json.dumps(saved))
+    before["version"] -= 1
+    # What that version meant by it was the latest record of all, and this it did not know
+    before["plain"]["told_ts"] = {"BookTicker": state.live.applied_ts}
+    del before["plain"]["last_ts"]
 
-    with pytest.raises(ValueError, match="version"):
-        feed.session.load(SYMBOL, saved.replace(b'"version":2', b'"version":99'))
+    restored = json.loads(symbol_state.dump(symbol_state.load(json.dumps(before).encode())))
+
+    saved["plain"]["last_ts"] = 0
+    assert restored == saved
+
+
+@pytest.mark.parametrize("version", [1, 99])
+def test_a_state_of_another_version_is_refused(version: int) -> None:
+    feed = Binance().synced()
+    saved = json.loads(feed.session.dump(SYMBOL)) | {"version": version}
+
+    with pytest.raises(ValueError, match=f"found {version}"):
+        feed.session.load(SYMBOL, json.dumps(saved).encode())
 
 
 def test_a_state_with_numbers_beyond_64_bits_is_kept() -> None:

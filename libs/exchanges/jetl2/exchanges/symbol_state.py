@@ -178,7 +178,9 @@ class _Saved(msgspec.Struct):
     plain: dict[str, Any]
 
 
-_VERSION = 2
+_VERSION = 3
+# The one before too, so that a merger takes over from its previous release
+_READ = (2, _VERSION)
 _PLAIN = (
     "status",
     "seq",
@@ -232,12 +234,15 @@ def load(saved: bytes) -> SymbolState:
     """Return the state that `dump` wrote.
 
     Raises:
-        ValueError: Not such bytes, or of another version.
+        ValueError: Not such bytes, or of a version that is newer, or older than the one before.
     """
     found = _decode(saved)
-    if found.version != _VERSION:
+    if found.version not in _READ:
         message = f"expected a session state of version {_VERSION}, found {found.version}"
         raise ValueError(message)
+    if found.version < _VERSION:
+        # Meant the latest record of all until then, not the first of another connection
+        found.plain["told_ts"] = dict.fromkeys(found.plain["told_by"], 0)
     return SymbolState(
         live=_held(found.live),
         standbys={
