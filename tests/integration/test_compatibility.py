@@ -7,6 +7,7 @@ import base64
 import dataclasses
 import json
 import os
+import re
 import runpy
 import subprocess
 import sys
@@ -20,8 +21,8 @@ from jetl2.devstack.kafka import Broker
 from jetl2.exchanges import recording
 from jetl2.exchanges.errors import UnsupportedRecording
 from jetl2.schemas import avro, topics
-from jetl2.schemas.records import BookState, Commit
-from jetl2.testkit.merging import SYMBOLS, Traffic, merger, read, recount, wait_merged
+from jetl2.schemas.records import BookState
+from jetl2.testkit.merging import PARTITIONS, SYMBOLS, Traffic, merger, read, recount, wait_merged
 from jetl2.testkit.previous import NoPreviousReleaseError, Previous, unpack
 
 pytestmark = pytest.mark.integration
@@ -106,8 +107,8 @@ def empty_state(python_path: str) -> dict[str, Any]:
     return cast("dict[str, Any]", json.loads(state))
 
 
-def live(servers: str, traffic: Traffic, log: Path, python_path: str, *, killed: bool) -> None:
-    """Run a merger on some traffic; "" is of our release."""
+def live(servers: str, traffic: Traffic, log: Path, python_path: str, *, killed: bool) -> int:
+    """Run a merger on some traffic, "" is of our release; return how much it replayed at first."""
     with merger(servers, log, python_path) as process:
         for _ in range(4):
             traffic.send(100)
@@ -118,6 +119,9 @@ def live(servers: str, traffic: Traffic, log: Path, python_path: str, *, killed:
             process.kill()
         else:
             assert process.terminate() == 0
+        restored = process.events("task_restored")
+    assert len(restored) >= PARTITIONS
+    return sum(event["replayed"] for event in restored)
 
 
 @pytest.fixture(scope="module")
@@ -134,9 +138,10 @@ def test_a_killed_merger_is_followed_by_the_new_release(
     servers = fresh_kafka.bootstrap_servers
     traffic = Traffic(servers)
     live(servers, traffic, tmp_path / "old.log", previous.python_path, killed=True)
-    live(servers, traffic, tmp_path / "new.log", "", killed=True)
+    replayed = live(servers, traffic, tmp_path / "new.log", "", killed=True)
     live(servers, traffic, tmp_path / "last.log", "", killed=False)
 
+    assert replayed > 0
     assert len(recount(servers, traffic)) == 2 * len(SYMBOLS)
     assert_read_alike(servers, previous)
 
@@ -147,11 +152,9 @@ def test_a_merger_that_was_stopped_in_order_leaves_nothing_to_replay_to_the_new_
     """Holds also for a change of what is written: such upgrades begin with an orderly stop."""
     servers = fresh_kafka.bootstrap_servers
     traffic = Traffic(servers)
-    for name, python_path in {"old": previous.python_path, "new": ""}.items():
-        live(servers, traffic, tmp_path / f"{name}.log", python_path, killed=False)
-        newest = commits(servers)
-        assert newest
-        assert not any(commit.seqs for commit in newest.values())
+    live(servers, traffic, tmp_path / "old.log", previous.python_path, killed=False)
+
+    assert live(servers, traffic, tmp_path / "new.log", "", killed=False) == 0
     recount(servers, traffic)
 
 
@@ -199,9 +202,11 @@ def test_a_state_of_a_later_version_is_refused_by_name(
         with merger(servers, tmp_path / f"{name}.log", python_path) as process:
             assert process.wait(60) == REFUSED
             (event,) = process.events("refused")
-        assert f"cannot read the state of okex|{SYMBOLS[0]}" in event["problem"]
-        assert "expected a session state of version" in event["problem"]
-        assert f"found {later}" in event["problem"]
+        # An old release may read none of the others either
+        pattern = (
+            rf"cannot read the state of .+: expected .+ version \d+, found ({later - 1}|{later})"
+        )
+        assert re.search(pattern, event["problem"])
     assert len(list(read(servers, markets))) == before
 
 
@@ -323,14 +328,6 @@ def shape(node: Any) -> Any:
     if isinstance(node, dict):
         return {name: shape(value) for name, value in sorted(node.items())}
     return type(node).__name__
-
-
-def commits(servers: str) -> dict[int, Commit]:
-    found: dict[int, Commit] = {}
-    for message in read(servers, [topics.CHANGELOG]):
-        if message.key() == b"commit":
-            found[message.partition() or 0] = avro.decode(message.value() or b"")
-    return found
 
 
 def forge_later_state(servers: str) -> int:
