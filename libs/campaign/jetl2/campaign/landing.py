@@ -13,8 +13,8 @@ from typing import Any
 import psutil
 from confluent_kafka import Consumer, TopicPartition
 
-from jetl2.campaign import plainspark
 from jetl2.campaign.lake import Lake, Offsets, Place
+from jetl2.campaign.plainspark.pyspark import sql
 from jetl2.campaign.trial import Trial
 from jetl2.campaign.writer import EXCHANGE, Writer
 from jetl2.devstack import folders, kafka, pipeline, s3, spark
@@ -23,7 +23,7 @@ from jetl2.devstack.process import Process
 BUCKET = "campaign-lake"
 _END_S = 240
 _MOST_RUNS = 10
-_PLAINSPARK = str(Path(plainspark.__file__).parent)
+_PLAINSPARK = str(Path(sql.__file__).parents[1])
 
 
 class Run:
