@@ -195,7 +195,7 @@ def test_a_run_killed_at_every_step_lands_each_committed_record_once(
     assert now | seen == now, "a later run changed an object"
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1200)
 def test_the_archive_of_a_release_lands_as_emr_runs_it(
     source: Source, settings: Settings, s3: s3.S3, bucket: str, tmp_path: Path
 ) -> None:
@@ -218,7 +218,7 @@ def test_the_archive_of_a_release_lands_as_emr_runs_it(
         emr_request.start(target, "tick", 1, []), work=tmp_path / "run", log=log, env=s3.env()
     )
     try:
-        code = process.wait(400)
+        code = process.wait(900)
     finally:
         process.stop()
 

@@ -244,7 +244,7 @@ def noted(stage: Any) -> dict[str, Any]:
     return notes[0] if notes else {}
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1200)
 def test_the_archive_of_a_release_makes_files_as_emr_runs_it(
     stage: Any, s3: S3, local_emr: Any, replica: Replica, tmp_path: Path
 ) -> None:
@@ -296,7 +296,7 @@ def _run(run: Any, work: Path, s3: S3) -> tuple[int, str]:
     }
     process: Process = emr.submit(request, work=work / "run", log=log, env=s3.env())
     try:
-        code = process.wait(400)
+        code = process.wait(900)
     finally:
         process.stop()
     return code, log.read_text(errors="replace")

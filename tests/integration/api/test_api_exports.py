@@ -408,6 +408,8 @@ def test_an_estimate_makes_nothing(stage: Any, client: Client) -> None:
     stage.land(symbol="ETHUSDT", body=b"12345")
     both = [*BTC, ("binance", "ETHUSDT")]
     shared = done(client, ask(client))
+    # The note that it is not finished goes a moment later
+    until(lambda: stage.objects("active/") == {})
     before = stage.objects()
 
     found = client.estimate_export(both, ["trades", "quotes"], DAY, DAY + 2 * DAY_NS)
