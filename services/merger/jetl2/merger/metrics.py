@@ -20,6 +20,9 @@ COMMITS = metrics.counter("jetl2_merger_commits", "Transactions committed")
 COMMIT_SECONDS = metrics.histogram(
     "jetl2_merger_commit_seconds", "From the end of the work to the committed transaction"
 )
+PHASE_SECONDS = metrics.histogram(
+    "jetl2_merger_commit_phase_seconds", "Parts of a commit that wait for the broker", ["phase"]
+)
 ROTATIONS = metrics.counter(
     "jetl2_merger_guard_rotations", "Producers thrown away on doubt", ["reason"]
 )

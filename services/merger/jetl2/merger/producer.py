@@ -81,7 +81,8 @@ class TransactionalProducer:
 
         Its time is not the guard's: a record that is sent twice has its own sequence number.
         """
-        left = self._producer.flush(CALL_TIMEOUT_S)
+        with metrics.PHASE_SECONDS.labels("flush").time():
+            left = self._producer.flush(CALL_TIMEOUT_S)
         if left:
             message = f"{left} records were not taken within {CALL_TIMEOUT_S:.0f} s"
             raise DoubtError(message)
@@ -89,17 +90,19 @@ class TransactionalProducer:
     def send_offsets(self, offsets: Mapping[str, int]) -> None:
         """Add offsets and the group's generation to the transaction."""
         partitions = [TopicPartition(t, self._partition, o) for t, o in offsets.items()]
-        self._call(
-            "send_offsets_to_transaction",
-            self._producer.send_offsets_to_transaction,
-            partitions,
-            self._group(),
-            CALL_TIMEOUT_S,
-        )
+        with metrics.PHASE_SECONDS.labels("offsets").time():
+            self._call(
+                "send_offsets_to_transaction",
+                self._producer.send_offsets_to_transaction,
+                partitions,
+                self._group(),
+                CALL_TIMEOUT_S,
+            )
 
     def commit(self) -> None:
         """Commit, and take in at once what librdkafka has to say of it."""
-        self._call("commit_transaction", self._producer.commit_transaction, CALL_TIMEOUT_S)
+        with metrics.PHASE_SECONDS.labels("commit").time():
+            self._call("commit_transaction", self._producer.commit_transaction, CALL_TIMEOUT_S)
         self._producer.poll(0)
 
     def _renewed(self) -> Producer:

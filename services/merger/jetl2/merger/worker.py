@@ -95,7 +95,7 @@ class Worker:
 
     def _turn(self) -> None:
         self._health.beat()
-        for message in self._consumer.consume(self._settings.batch, GATHER_S):
+        for message in self._consumer.consume(self._settings.batch, self._gather_s()):
             error = message.error()
             if error is None:
                 self._apply(message)
@@ -108,6 +108,14 @@ class Worker:
         if now - self._looked >= LOOK_S:
             self._looked = now
             self._look()
+
+    def _gather_s(self) -> float:
+        """Return how long to wait for messages: not beyond the time of the next commit."""
+        opened = [task.opened for task in self._tasks.values() if task.checkpoint.is_open]
+        if not opened:
+            return GATHER_S
+        left_s = min(opened) + self._settings.commit_interval_ms / 1000 - time.monotonic()
+        return min(max(left_s, 0.0), GATHER_S)
 
     def _apply(self, message: KafkaMessage) -> None:
         taken = source.message(message)
