@@ -73,7 +73,7 @@ def broken(every: list[Manifest]) -> list[str]:
     return wrong or [
         *chart_rules.problems(manifests),
         *chart_processes.problems(manifests),
-        *_agreements(manifests),
+        *disagreements(manifests),
     ]
 
 
@@ -95,7 +95,7 @@ def _environment(environment: str) -> Iterator[str]:
             yield f"{name(workload)}: Terraform's zones lack {sorted(unknown)}"
 
 
-def _agreements(manifests: Manifests) -> Iterator[str]:
+def disagreements(manifests: Manifests) -> Iterator[str]:
     """Yield what differs from what Terraform and the exchanges' modules say."""
     for each in manifests.of("SecretProviderClass"):
         service = next(s for s in manifests.services if each["metadata"]["name"].startswith(s))

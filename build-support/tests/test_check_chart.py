@@ -12,6 +12,7 @@ import pytest
 from chart import Manifest, Manifests
 
 Change = Callable[[dict[str, Manifest]], object]
+SERVICES = ["api-grpc", "ingestor", "merger"]
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +43,7 @@ def _set(manifest: Manifest, variable: str, value: str) -> None:
 
 
 def test_the_chart_breaks_no_rule(prod: list[Manifest]) -> None:
-    assert check_chart.broken(prod) == []
+    assert chart_rules.problems(Manifests(prod, SERVICES)) == []
 
 
 @pytest.mark.parametrize(
@@ -183,9 +184,7 @@ def test_the_chart_breaks_no_rule(prod: list[Manifest]) -> None:
 def test_a_broken_rule_is_told(found: dict[str, Manifest], change: Change, told: str) -> None:
     change(found)
 
-    lines = chart_rules.problems(
-        Manifests(list(found.values()), ["api-grpc", "ingestor", "merger"])
-    )
+    lines = chart_rules.problems(Manifests(list(found.values()), SERVICES))
 
     assert any(told in line for line in lines), lines
 
@@ -295,7 +294,7 @@ def test_fix_credentials_come_from_a_secret() -> None:
     read = env["JETL2_INGESTOR_FIX"]["valueFrom"]["secretKeyRef"]
 
     assert read == {"name": kept["secretName"], "key": kept["data"][0]["key"]}
-    assert check_chart.broken(every) == []
+    assert chart_rules.problems(Manifests(every, SERVICES)) == []
 
 
 @pytest.mark.usefixtures("prod")
@@ -310,8 +309,21 @@ def test_the_ports_of_exchanges_are_found() -> None:
     assert {443, 8443, 9443, 9883} <= check_chart.exchange_ports()
 
 
+def test_a_secret_that_a_service_may_not_read_is_told(found: dict[str, Manifest]) -> None:
+    parameters = found["SecretProviderClass api-grpc"]["spec"]["parameters"]
+    parameters["objects"] = parameters["objects"].replace("/api-grpc/keys", "/ingestor/keys")
+
+    lines = list(check_chart.disagreements(Manifests(list(found.values()), SERVICES)))
+
+    assert lines == [
+        "SecretProviderClass api-grpc: api-grpc may not read jetl2-example/ingestor/keys"
+    ]
+
+
 @pytest.mark.usefixtures("prod")
 def test_a_port_of_an_exchange_that_is_closed_is_told() -> None:
     every = chart.render("dev", check_chart.kubernetes(), "--set=ingestor.ports={443}")
 
-    assert any(line.startswith("ingestor.ports lacks [") for line in check_chart.broken(every))
+    lines = list(check_chart.disagreements(Manifests(every, SERVICES)))
+
+    assert any(line.startswith("ingestor.ports lacks [4000, ") for line in lines), lines
