@@ -23,7 +23,16 @@ from jetl2.ingestor.feed import Feed
 from jetl2.ingestor.settings import Endpoint, Settings
 from jetl2.ingestor.subscription import Subscription
 from jetl2.runtime.health import Health
-from jetl2.schemas.records import BookDelta, DeadLetter, Gap, MarketRecord, RawEvent, Resync, Trade
+from jetl2.schemas.records import (
+    HANDOVER,
+    BookDelta,
+    DeadLetter,
+    Gap,
+    MarketRecord,
+    RawEvent,
+    Resync,
+    Trade,
+)
 
 pytestmark = pytest.mark.integration
 
@@ -213,7 +222,14 @@ def test_two_recorders_give_nothing_twice(played: dict[str, Merged], name: str) 
     assert [trade for trade, count in trades.items() if count > 1] == []
     whole = adapters.get(name).rule.snapshot == "every"
     for symbol in merged.simulator.symbols:
-        changes = [_content(r) for r in merged.deltas(symbol) if whole or not r.is_snapshot]
+        deltas = list(merged.deltas(symbol))
+        # One event may be several messages: those after the whole book are told once more
+        handed_over = {r.exchange_ts for r in deltas if r.reason == HANDOVER}
+        changes = [
+            _content(r)
+            for r in deltas
+            if r.exchange_ts not in handed_over and (whole or not r.is_snapshot)
+        ]
         assert changes
         assert [change for change in changes if changes.count(change) > 1] == []
     assert sum(merged.session.counters(s)["duplicates"] for s in merged.simulator.symbols)

@@ -35,7 +35,8 @@ class Recorded(Okx):
     def say(self, prev: int, last: int, connection: str = "c1", *levels: tuple[str, str]) -> Any:
         """Send a delta, or with `prev` -1 a snapshot, stamped by the exchange's clock."""
         at = self.now - self.late.get(connection, 0)
-        item = {"bids": levels or [("9", str(last))], "asks": [("11", "2")], "ts": str(at // 10**6)}
+        item: dict[str, Any] = {"bids": levels or [("9", str(last))], "asks": [("11", "2")]}
+        item |= {"ts": str(at // 10**6)}
         item |= {"checksum": 0, "seqId": last, "prevSeqId": prev}
         frame = {"arg": {"channel": "books", "instId": self.symbol}, "data": [item]}
         action = "snapshot" if prev < 0 else "update"
@@ -103,7 +104,7 @@ def test_a_recorder_that_died_is_left_though_the_other_one_s_clock_is_behind(ahe
         feed.wait(1)
         found += feed.say(last - 1, last, "c2")
 
-    record = only([o for o in found if isinstance(o, BookDelta)][:1], BookDelta)
+    record = next(o for o in found if isinstance(o, BookDelta))
     assert record.reason == records.HANDOVER
     assert not [o for o in found if isinstance(o, Gap)]
     assert in_order(feed)
@@ -197,7 +198,8 @@ def test_the_best_bid_and_ask_come_from_one_recorder_whatever_the_other_one_s_cl
     feed.ahead["c2"] = ahead
 
     def ticker(number: int, connection: str) -> list[Output]:
-        data = {"asks": [("11", "1", "0", "1")], "bids": [("9", str(number), "0", "1")]}
+        data: dict[str, Any] = {"asks": [("11", "1", "0", "1")]}
+        data |= {"bids": [("9", str(number), "0", "1")]}
         data |= {"ts": "1", "seqId": number}
         arg = {"channel": "bbo-tbt", "instId": feed.symbol}
         return feed.raw({"arg": arg, "data": [data]}, connection=connection)
@@ -242,3 +244,43 @@ def test_what_is_kept_for_a_restart_knows_all_of_it() -> None:
     assert standby.behind
     assert standby.heard_ts
     assert json.loads(saved)["plain"]["last_ts"] == feed.written[-1].local_ts
+
+
+def test_a_book_that_goes_on_by_a_late_recorder_does_not_go_back() -> None:
+    """What the late one still has to tell was written already, up to where the first one ended."""
+    feed = Recorded()
+    feed.say(-1, 10, "c1")
+    feed.say(-1, 10, "c2")
+    begun = feed.now
+    for last in range(11, 20):
+        assert kinds(feed.say(last - 1, last, "c1")) == [BookDelta]
+    end, feed.now = feed.now, begun
+    feed.say(10, 11, "c2")
+    late, feed.now = feed.now, end
+    assert feed.event(records.DISCONNECTED, b"stopped", connection="c1") == []
+    feed.now = late
+    for last in range(12, 19):
+        assert feed.say(last - 1, last, "c2") == []
+    record = only(feed.say(18, 19, "c2"), BookDelta)
+
+    assert (record.reason, record.last_seq) == (records.HANDOVER, 19)
+    assert kinds(feed.say(19, 20, "c2")) == [BookDelta]
+    assert in_order(feed)
+    times = [r.exchange_ts for r in feed.written]
+    assert times == sorted(times)
+    assert not [r for r in feed.written if isinstance(r, Gap)]
+
+
+def test_a_late_recorder_that_loses_something_before_it_has_caught_up_is_a_gap() -> None:
+    feed = Recorded()
+    feed.say(-1, 10, "c1")
+    feed.say(-1, 10, "c2")
+    begun = feed.now
+    for last in range(11, 20):
+        feed.say(last - 1, last, "c1")
+    feed.event(records.DISCONNECTED, b"stopped", connection="c1")
+    feed.now = begun
+    assert feed.say(10, 11, "c2") == []
+
+    assert kinds(feed.say(12, 13, "c2")) == [Gap, Resync]
+    assert kinds(feed.say(-1, 30, "c2")) == [BookDelta]

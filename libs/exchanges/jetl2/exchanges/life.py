@@ -167,7 +167,8 @@ class Life:
 
     def periodic(self) -> None:
         """Write the whole book, so that a file of any hour stands alone."""
-        self._write_whole(records.PERIODIC)
+        if not self._state.written_until_ts:
+            self._write_whole(records.PERIODIC)
 
     def lost(self, reason: str, detail: str, missing: BookDelta | None = None) -> None:
         """Forget the book of this event's connection, for something that it needs is missing.
@@ -201,6 +202,7 @@ class Life:
             return
         self._gap(reason, detail, missing)
         state.status = GAP
+        state.written_until_ts = 0
         state.live.book.clear()
         state.live.numbering = sequence.State()
         state.live.rows = None
@@ -261,7 +263,9 @@ class Life:
             self._wait_or_drop()
             return
         behind_ns = state.live.exchange_ts - fields.exchange_ts
-        if state.status == SYNCED and fields.exchange_ts and 0 < behind_ns < OVERTAKEN_NS:
+        # of another connection the same time is the same book
+        known_ns = 0 if state.bound == raw.connection_id else -1
+        if state.status == SYNCED and fields.exchange_ts and known_ns < behind_ns < OVERTAKEN_NS:
             self._drop()
             return
         self._replace(message)
@@ -310,8 +314,14 @@ class Life:
         standby = state.standbys.pop(connection)
         if not (seamless := standby.seamless or self._overlap(standby)):
             self._gap(reason, detail, None)
+        told_ts = max(state.live.exchange_ts, state.written_until_ts)
         state.live, state.bound = standby.held, connection
         state.counters["handovers"] += 1
+        if 0 < state.live.exchange_ts < told_ts and seamless:
+            # It is late: what it tells until then was written already
+            state.written_until_ts = told_ts
+            return
+        state.written_until_ts = 0
         self._write_whole(records.HANDOVER if seamless else records.RESYNC)
 
     def _overlap(self, standby: Standby) -> bool:
@@ -402,6 +412,9 @@ class Life:
             if told and self._rule.snapshot in ("rest", "request"):
                 self._buffer(fields)
             return
+        if state.written_until_ts:
+            self._catch_up(record)
+            return
         if not record.bid_prices and not record.ask_prices:
             return
         if state.live.book.crossed:
@@ -409,6 +422,15 @@ class Life:
             state.counters["crossed"] += 1
         record.duplicates, state.dropped = state.dropped, 0
         self.emit(record)
+
+    def _catch_up(self, record: BookDelta) -> None:
+        """Go on writing when a connection that was late has told what is written."""
+        state = self._state
+        if record.exchange_ts < state.written_until_ts:
+            self._drop()
+            return
+        state.written_until_ts = 0
+        self._write_whole(records.HANDOVER, checksum=record.checksum, verified=record.verified)
 
     def _buffer(self, record: BookDelta) -> None:
         state = self._state
@@ -439,6 +461,7 @@ class Life:
         state.buffer.clear()
         state.status = SYNCED
         state.asked, state.asked_ts, state.refused = 0, 0, False
+        state.written_until_ts = 0
         state.live.applied_ts = self._ts
         reason = records.RESYNC if state.begun else records.INITIAL
         state.begun = True

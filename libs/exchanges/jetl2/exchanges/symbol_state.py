@@ -106,6 +106,8 @@ class SymbolState:
         parts: Rows of a snapshot that goes on in further messages, by connection; None: of one that
             lacks a part.
         bound: Connection whose deltas the book takes, where numbers belong to a connection.
+        written_until_ts: Exchange's time of what was written before the book was handed over to a
+            connection that is behind: nothing older is written again. 0: it is not.
         begun: A snapshot has been written once.
         buffer: Deltas waiting for a REST snapshot.
         hour: UTC hour of the latest event.
@@ -130,6 +132,7 @@ class SymbolState:
     size_exponent: int = 0
     parts: dict[str, list[Row] | None] = field(default_factory=dict)
     bound: str = ""
+    written_until_ts: int = 0
     begun: bool = False
     connections: dict[str, Connection] = field(default_factory=dict)
     buffer: list[BookDelta] = field(default_factory=list)
@@ -189,6 +192,7 @@ _PLAIN = (
     "price_exponent",
     "size_exponent",
     "bound",
+    "written_until_ts",
     "begun",
     "hour",
     "dropped",
