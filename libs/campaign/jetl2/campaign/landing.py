@@ -38,23 +38,17 @@ class Run:
         """Send a signal to the driver, and to Spark where it runs under it."""
         self.process.signal(number)
 
-    def kill_worker(self, timeout_s: float = 60) -> bool:
+    def kill_worker(self, timeout_s: float = _END_S) -> bool:
         """Kill a Python worker of Spark as soon as there is one; return whether there was."""
         deadline = time.monotonic() + timeout_s
         while self.process.exit_code() is None and time.monotonic() < deadline:
-            for child in psutil.Process(self.process.pid).children(recursive=True):
-                try:
-                    # A worker is a fork of the daemon, under the same command line
-                    parent = child.parent()
-                    if (
-                        parent
-                        and "pyspark.daemon" in child.cmdline()
-                        and ("pyspark.daemon" in parent.cmdline())
-                    ):
+            try:
+                for child in psutil.Process(self.process.pid).children(recursive=True):
+                    if _is_worker(child):
                         child.kill()
                         return True
-                except psutil.NoSuchProcess:
-                    continue
+            except psutil.NoSuchProcess:
+                continue
             time.sleep(0.01)
         return False
 
@@ -239,6 +233,13 @@ def bed(trial: Trial) -> Iterator[Bed]:
         writer = Writer(servers, trial.chance)
         job = Job(servers, store, trial.folder)
         yield Bed(trial, servers, store, writer, job, Lake(store.client(), BUCKET))
+
+
+def _is_worker(process: psutil.Process) -> bool:
+    # A fork of the daemon, under the same command line
+    parent = process.parent()
+    named = "pyspark.daemon"
+    return bool(parent and named in process.cmdline() and named in parent.cmdline())
 
 
 @contextmanager
