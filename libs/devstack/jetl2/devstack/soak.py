@@ -18,7 +18,7 @@ from typing import Any
 import httpx
 
 from jetl2.devstack import dialects, judge, kafka, pipeline, watch
-from jetl2.devstack.errors import StackError
+from jetl2.devstack.errors import ProcessError, StackError
 from jetl2.devstack.follow import Follower, following, quantile
 from jetl2.devstack.judge import Finding, Sample
 from jetl2.devstack.market import Levels
@@ -30,7 +30,7 @@ PARTITIONS = 2
 MARKER = ".jetl2-soak"
 # The hour's traffic would fill the disk: what is merged and read may go after three minutes
 RETENTION = {"retention.ms": "180000", "segment.ms": "60000", "segment.bytes": "33554432"}
-BEGINNING_S = 120
+BEGINNING_S = 300
 PATIENCE_S = 120
 # Goals that are told beside what was found, and do not make it red: they are of a quiet machine
 GOALS_MS = {"p50": 100, "p99": 300}
@@ -307,16 +307,7 @@ def _started(options: Options, exchanges: Sequence[str]) -> Iterator[_Parts]:
             )
         )
         processes = dict(zip(NAMES, (simulator, ingestor, merger, broker.process), strict=True))
-        market = [topics.market(exchange) for exchange in exchanges]
-        wait_until(
-            lambda: (
-                len({t for (t, _), n in kafka.ends(servers, market).items() if n}) == len(market)
-            ),
-            "every exchange is merged",
-            timeout_s=BEGINNING_S,
-            interval_s=1,
-            processes=[merger, ingestor, simulator, broker.process],
-        )
+        _wait_merged(servers, exchanges, [merger, ingestor, simulator, broker.process])
         subscriptions, endpoints = map(json.loads, exported.values())
         yield _Parts(
             servers,
@@ -330,6 +321,27 @@ def _started(options: Options, exchanges: Sequence[str]) -> Iterator[_Parts]:
         # Left first: that the sources end is no gap in what they gave
         for name in ("merger", "ingestor"):
             processes[name].stop()
+
+
+def _wait_merged(servers: str, exchanges: Sequence[str], processes: Sequence[Process]) -> None:
+    """Wait until something of each exchange is merged.
+
+    Raises:
+        StackError: Not in time; names those of which nothing is.
+    """
+    market = {topics.market(exchange): exchange for exchange in exchanges}
+    deadline = time.monotonic() + BEGINNING_S
+    while True:
+        ends = kafka.ends(servers, list(market))
+        missing = sorted(set(exchanges) - {market[t] for (t, _), end in ends.items() if end})
+        if not missing:
+            return
+        for process in processes:
+            process.check()
+        if time.monotonic() > deadline:
+            message = f"nothing is merged of {', '.join(missing)} after {BEGINNING_S} s"
+            raise ProcessError(message, processes[0].log)
+        time.sleep(1)
 
 
 @contextmanager
