@@ -75,6 +75,9 @@ class Transaction:
         self._pending: list[tuple[str, bytes, bytes]] = []
         self._offsets: dict[str, int] = {}
 
+    def renew_on_doubt(self) -> None:
+        self._step()
+
     def begin(self) -> None:
         self._step()
         self._pending, self._offsets = [], {}
@@ -130,6 +133,7 @@ def live(kafka: Kafka, order: Sequence[str], batch: int, dies_at: int = 0) -> No
         if n % batch == batch - 1:
             now += 1
             checkpoint.commit(now)
+            checkpoint.settle()
     checkpoint.commit(now, every=True)
 
 

@@ -25,6 +25,9 @@ class Log(Protocol):
     def begin(self) -> None:
         """Begin a transaction."""
 
+    def renew_on_doubt(self) -> None:
+        """Be fit for the next transaction; `begin` does it too, if need be."""
+
     def produce(self, topic: str, key: bytes, value: bytes) -> None:
         """Queue a record for the task's own partition of a topic."""
 
@@ -92,6 +95,10 @@ class Checkpoint:
         crash.point("committed")
         self.is_open = False
         return True
+
+    def settle(self) -> None:
+        """Do after a commit what the next `begin` would have to wait for."""
+        self._log.renew_on_doubt()
 
     def _begin(self) -> None:
         crash.point("before-begin")

@@ -48,8 +48,8 @@ class TransactionalProducer:
         """Return why the next transaction will begin with a new producer; "" for no reason."""
         return self._guard.reason
 
-    def begin(self) -> None:
-        """Begin a transaction, with a new producer if the last transaction left a doubt."""
+    def renew_on_doubt(self) -> None:
+        """Make a new producer if the last transaction left a doubt; between transactions only."""
         # Log lines and statistics of the last transaction are delivered by poll
         self._producer.poll(0)
         if self._guard.reason:
@@ -57,6 +57,10 @@ class TransactionalProducer:
             _log.warning("producer_rotated", task=self._partition, reason=self._guard.reason)
             metrics.ROTATIONS.labels(kind).inc()
             self._producer = self._renewed()
+
+    def begin(self) -> None:
+        """Begin a transaction, with a new producer if anything up to now leaves a doubt."""
+        self.renew_on_doubt()
         self._call("begin_transaction", self._producer.begin_transaction)
 
     def produce(self, topic: str, key: bytes, value: bytes) -> None:

@@ -247,6 +247,9 @@ def _commit(task: Task, *, every: bool) -> None:
     if task.checkpoint.commit(began, every=every):
         metrics.COMMITS.inc()
         metrics.COMMIT_SECONDS.observe(time.monotonic() - began)
+        if not every:
+            # Here, side by side with other tasks: in the poll loop all of them would wait for it
+            task.checkpoint.settle()
 
 
 def _consumer(settings: Settings) -> Consumer:
