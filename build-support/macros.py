@@ -47,7 +47,13 @@ def package(
     seen_by = {
         "service": ["/**"],
         "job": ["/**"],
-        "development": ["/**", "//libs/devstack/**", "//libs/testkit/**", "//*/*/tests/**"],
+        "development": [
+            "/**",
+            "//libs/devstack/**",
+            "//libs/testkit/**",
+            "//libs/campaign/**",
+            "//*/*/tests/**",
+        ],
     }
 
     __dependencies_rules__(
