@@ -1,29 +1,17 @@
-"""Mergers as an orchestrator keeps them: each from its PEX file, started again when it ends."""
+"""Mergers of one group, each with a name that outlives it."""
 
-import json
-import os
-import signal
-import threading
-import time
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-from jetl2.devstack import pipeline
-from jetl2.devstack.process import Process, wait_until
+from jetl2.campaign.kept import Kept
 
-GROUP = "jetl2.merger"
-# As the guard of a process tells it
-KILLED = 128 + signal.SIGKILL
 IN_DOUBT = 3
 REFUSED = 4
-_LOOK_S = 0.02
 
 
-class Member:
-    """One merger with a name that outlives it; a supervisor thread starts it whenever it ends."""
+class Member(Kept):
+    """One merger; its settings notice death soon."""
 
     def __init__(
         self, name: str, bootstrap_servers: str, folder: Path, settings: Mapping[str, object]
@@ -34,98 +22,17 @@ class Member:
             name: Its group.instance.id.
             bootstrap_servers: Of the broker, or of a proxy before it.
             folder: For its log.
-            settings: Of the merger, by name, over defaults that notice death soon.
+            settings: Of the merger, by name, over those here.
         """
-        self.name = name
-        self.log = folder / f"{name}.log"
-        # Exit codes of all its lives so far
-        self.ended: Counter[int] = Counter()
-        self._given = {
+        given = {
             "bootstrap_servers": bootstrap_servers,
             "group_instance_id": name,
             "session_timeout_ms": 6000,
             "snapshot_interval_s": 2,
             "discover_interval_s": 1,
-            "log_format": "json",
             "on_doubt": "exit",
-        } | dict(settings)
-        self._crash_at = ""
-        self._wanted = True
-        self._lock = threading.Lock()
-        self.process = self._start()
-        self._thread = threading.Thread(target=self._supervise, name=name, daemon=True)
-        self._thread.start()
-
-    def kill(self, crash_at: str = "") -> None:
-        """Kill it; it is started again at once, to die by itself at a crash point if one is given."""
-        with self._lock:
-            self._crash_at = crash_at
-            self.process.signal(signal.SIGKILL)
-
-    def wait_ended(self, code: int, times: int, timeout_s: float = 60) -> None:
-        """Wait until so many lives in all have ended with a code.
-
-        Raises:
-            NotReadyError: It lives on.
-        """
-        what = f"{self.name} ends with code {code} for the {times}th time"
-        wait_until(lambda: self.ended[code] >= times, what, timeout_s=timeout_s, interval_s=0.02)
-
-    def signal(self, number: signal.Signals) -> None:
-        """Send a signal to the life that it has now."""
-        with self._lock:
-            self.process.signal(number)
-
-    def stop(self) -> int:
-        """Ask it to end, for good; return its exit code."""
-        self._wanted = False
-        self._thread.join()
-        self.process.signal(signal.SIGCONT)
-        self.process.signal(signal.SIGTERM)
-        return self.process.wait(60)
-
-    def die(self) -> None:
-        """Kill it, for good."""
-        self._wanted = False
-        self._thread.join()
-        self.process.signal(signal.SIGKILL)
-        self.process.stop()
-
-    def abandon(self) -> None:
-        """End it in whatever way."""
-        self._wanted = False
-        self._thread.join()
-        self.process.signal(signal.SIGCONT)
-        self.process.stop()
-
-    def events(self, name: str) -> list[dict[str, Any]]:
-        """Return the events of a name in the log of all its lives."""
-        lines = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
-        return [
-            event
-            for line in lines
-            if f'"{name}"' in line and (event := _json(line)).get("event") == name
-        ]
-
-    def _supervise(self) -> None:
-        while self._wanted:
-            time.sleep(_LOOK_S)
-            code = self.process.exit_code()
-            if code is None:
-                continue
-            self.ended[code] += 1
-            with self._lock:
-                if self._wanted:
-                    self.process = self._start()
-
-    def _start(self) -> Process:
-        given = self._given | {"crash_at": self._crash_at}
-        self._crash_at = ""
-        kept = {
-            k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "JETL2_", "PEX_"))
         }
-        env = kept | {f"JETL2_MERGER_{k}".upper(): _text(v) for k, v in given.items()}
-        return Process(self.name, [str(pipeline.built("merger"))], log=self.log, env=env)
+        super().__init__("merger", name, folder, given | dict(settings))
 
 
 @contextmanager
@@ -150,15 +57,3 @@ def members(
     finally:
         for member in running:
             member.abandon()
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
-
-
-def _json(line: str) -> dict[str, Any]:
-    try:
-        found = json.loads(line)
-    except json.JSONDecodeError:
-        return {}
-    return found if isinstance(found, dict) else {}

@@ -91,7 +91,7 @@ def judge(
             seqs[name] = fields["seq"]
         found[name].append(_said(kind, fields))
         if kind == "BookDelta":
-            _apply(built[name], fields)
+            apply(built[name], fields)
     for name in expected.keys() | found.keys():
         _compare(verdict, name, list(expected.get(name, ())), found[name])
     for name, true in books.items():
@@ -152,7 +152,8 @@ def _said(kind: str, fields: Mapping[str, Any]) -> Expected:
     return Expected(kind, (fields.get("reason", ""),))
 
 
-def _apply(book: tuple[Levels, Levels], fields: Mapping[str, Any]) -> None:
+def apply(book: tuple[Levels, Levels], fields: Mapping[str, Any]) -> None:
+    """Change a book as a BookDelta says."""
     for side, name in zip(book, ("bid", "ask"), strict=True):
         if fields["is_snapshot"]:
             side.clear()

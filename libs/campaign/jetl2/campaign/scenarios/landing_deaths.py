@@ -4,9 +4,9 @@ import signal
 import time
 from collections.abc import Callable
 
+from jetl2.campaign.kept import KILLED
 from jetl2.campaign.lake import Place
 from jetl2.campaign.landing import Bed, bed
-from jetl2.campaign.mergers import KILLED
 from jetl2.campaign.trial import Trial
 
 FAULTS = {"F18": "kill -9 of landing at every step, two runs at once, a worker of Spark killed"}

@@ -3,7 +3,8 @@
 import signal
 import time
 
-from jetl2.campaign.mergers import IN_DOUBT, KILLED, Member
+from jetl2.campaign.kept import KILLED
+from jetl2.campaign.mergers import IN_DOUBT, Member
 from jetl2.campaign.merging import Line, line
 from jetl2.campaign.trial import Trial
 from jetl2.devstack import kafka
@@ -74,7 +75,7 @@ def _kill(trial: Trial, at: Line, member: Member) -> None:
 def _kill_at(trial: Trial, at: Line, member: Member, point: str = "") -> None:
     deaths = member.ended[KILLED]
     times = 1 if point in (*AT_THE_END, "fenced", "restored") else trial.chance.randint(1, 12)
-    member.kill(f"{point}:{times}")
+    member.kill(crash_at=f"{point}:{times}")
     trial.did("merger killed")
     since = at.now()
     if point in AT_THE_END:

@@ -1,7 +1,7 @@
 """Aborted transactions, and one left open at the tail: landing goes as far as can be known."""
 
+from jetl2.campaign.kept import KILLED
 from jetl2.campaign.landing import Bed, bed
-from jetl2.campaign.mergers import KILLED
 from jetl2.campaign.trial import Trial
 from jetl2.campaign.writer import Writer
 

@@ -1,0 +1,131 @@
+"""Services as an orchestrator keeps them: each from its PEX file, started again when it ends."""
+
+import json
+import os
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jetl2.devstack import pipeline
+from jetl2.devstack.process import Process, wait_until
+
+# As the guard of a process tells it
+KILLED = 128 + signal.SIGKILL
+_LOOK_S = 0.02
+
+
+class Kept:
+    """One service with a name that outlives it; a supervisor thread starts it whenever it ends."""
+
+    def __init__(
+        self, package: str, name: str, folder: Path, settings: Mapping[str, object]
+    ) -> None:
+        """Start it.
+
+        Args:
+            package: Whose PEX file is run.
+            name: Of the process and its log.
+            folder: For its log.
+            settings: Of the service, by name.
+        """
+        self.name = name
+        self.log = folder / f"{name}.log"
+        # Exit codes of all its lives so far
+        self.ended: Counter[int] = Counter()
+        self._package = package
+        self._given = {"log_format": "json"} | dict(settings)
+        self._once: dict[str, object] = {}
+        self._wanted = True
+        self._lock = threading.Lock()
+        self.process = self._start()
+        self._thread = threading.Thread(target=self._supervise, name=name, daemon=True)
+        self._thread.start()
+
+    def kill(self, **once: object) -> None:
+        """Kill it; it is started again at once, with other settings for that one life if given."""
+        with self._lock:
+            self._once = once
+            self.process.signal(signal.SIGKILL)
+
+    def wait_ended(self, code: int, times: int, timeout_s: float = 60) -> None:
+        """Wait until so many lives in all have ended with a code.
+
+        Raises:
+            NotReadyError: It lives on.
+        """
+        what = f"{self.name} ends with code {code} for the {times}th time"
+        wait_until(lambda: self.ended[code] >= times, what, timeout_s=timeout_s, interval_s=0.02)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the life that it has now."""
+        with self._lock:
+            self.process.signal(number)
+
+    def stop(self) -> int:
+        """Ask it to end, for good; return its exit code."""
+        self._leave_alone()
+        self.process.signal(signal.SIGCONT)
+        self.process.signal(signal.SIGTERM)
+        return self.process.wait(60)
+
+    def die(self) -> None:
+        """Kill it, for good."""
+        self._leave_alone()
+        self.process.signal(signal.SIGKILL)
+        self.process.stop()
+
+    def abandon(self) -> None:
+        """End it in whatever way."""
+        self._leave_alone()
+        self.process.signal(signal.SIGCONT)
+        self.process.stop()
+
+    def events(self, name: str) -> list[dict[str, Any]]:
+        """Return the events of a name in the log of all its lives."""
+        lines = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
+        return [
+            event
+            for line in lines
+            if f'"{name}"' in line and (event := _json(line)).get("event") == name
+        ]
+
+    def _leave_alone(self) -> None:
+        self._wanted = False
+        self._thread.join()
+
+    def _supervise(self) -> None:
+        while self._wanted:
+            time.sleep(_LOOK_S)
+            code = self.process.exit_code()
+            if code is None:
+                continue
+            self.ended[code] += 1
+            with self._lock:
+                if self._wanted:
+                    self.process = self._start()
+
+    def _start(self) -> Process:
+        given = self._given | self._once
+        self._once = {}
+        kept = {
+            k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "JETL2_", "PEX_"))
+        }
+        prefix = f"JETL2_{self._package}_"
+        env = kept | {f"{prefix}{k}".upper(): _text(v) for k, v in given.items()}
+        return Process(self.name, [str(pipeline.built(self._package))], log=self.log, env=env)
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _json(line: str) -> dict[str, Any]:
+    try:
+        found = json.loads(line)
+    except json.JSONDecodeError:
+        return {}
+    return found if isinstance(found, dict) else {}
