@@ -171,6 +171,22 @@ def test_a_connection_that_died_without_a_word_is_left_when_another_knows_more()
     assert (record.reason, record.last_seq) == (records.HANDOVER, 14)
 
 
+def test_a_recorder_that_was_killed_and_is_back_does_not_take_the_book_from_one_that_missed_nothing() -> (
+    None
+):
+    feed = standing_by()  # c1 is dead by now
+    assert feed.book("update", 11, 12, [("7", "4")], connection="c2") == []
+    feed.now += life.SILENT_NS
+    # begun when c1 had not been heard for long: between the two something may be missing
+    outputs = feed.book("snapshot", -1, 12, [("8", "3"), ("7", "4")], connection="c3")
+
+    record = only(outputs, BookDelta)
+    assert (record.reason, record.last_seq) == (records.HANDOVER, 12)
+    assert kinds(feed.book("update", 12, 13, connection="c2")) == [BookDelta]
+    assert feed.book("update", 12, 13, connection="c3") == []
+    assert "gaps" not in feed.counted
+
+
 def test_silence_on_both_connections_is_a_quiet_market() -> None:
     feed = standing_by()
     for number in range(11, 20):

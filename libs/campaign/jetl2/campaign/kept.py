@@ -100,10 +100,9 @@ class Kept:
     def _supervise(self) -> None:
         while self._wanted:
             time.sleep(_LOOK_S)
-            code = self.process.exit_code()
-            if code is None:
+            if self.process.exit_code() is None:
                 continue
-            self.ended[code] += 1
+            self.ended[self.process.stop()] += 1
             with self._lock:
                 if self._wanted:
                     self.process = self._start()

@@ -102,7 +102,8 @@ class Node:
                 raise ProcessError(message, self.log)
 
     def start(self) -> None:
-        """Start a process; it may not answer yet."""
+        """Start a process; it may not answer yet. One that is still there is ended first."""
+        self.abandon()
         command = self._java("kafka.Kafka", str(self._folder / "server.properties"))
         self._process = Process(f"kafka {self.number}", command, log=self.log, grace_s=30)
 

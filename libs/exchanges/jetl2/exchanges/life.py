@@ -308,14 +308,15 @@ class Life:
         standby.ahead_ts, standby.heard_ts = (raw.local_ts, heard_ts) if silent else (0, 0)
 
     def _hand_over(self, reason: str, detail: str) -> None:
-        """Go on by the connection that stands by and is furthest."""
+        """Go on by the connection that stands by and is furthest; by one that missed nothing, if any."""
         state = self._state
-        connection = max(state.standbys, key=lambda c: state.standbys[c].held.applied_ts)
-        standby = state.standbys.pop(connection)
-        if not (seamless := standby.seamless or self._overlap(standby)):
+        seamless = [c for c, s in state.standbys.items() if s.seamless or self._overlap(s)]
+        furthest = max(seamless or state.standbys, key=lambda c: state.standbys[c].held.applied_ts)
+        standby = state.standbys.pop(furthest)
+        if not seamless:
             self._gap(reason, detail, None)
         told_ts = max(state.live.exchange_ts, state.written_until_ts)
-        state.live, state.bound = standby.held, connection
+        state.live, state.bound = standby.held, furthest
         state.counters["handovers"] += 1
         if 0 < state.live.exchange_ts < told_ts and seamless:
             # It is late: what it tells until then was written already

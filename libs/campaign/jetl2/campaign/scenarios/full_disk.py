@@ -52,6 +52,7 @@ class SmallDisk:
                     self._user = "-r" in unshare[1]
                     return
                 time.sleep(0.05)
+            self._holder.stop()
             tried.append(" ".join(unshare))
         told = log.read_text().strip().splitlines()[-1:] if log.exists() else []
         message = (

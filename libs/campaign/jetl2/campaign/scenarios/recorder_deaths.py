@@ -30,7 +30,7 @@ def run(trial: Trial) -> None:
         gaps = [fields for kind, fields in found if kind == "Gap"]
         for gap in gaps[:3]:
             book = f"{gap['exchange']} {gap['symbol']}"
-            trial.problem(f"a gap of {book}, {gap['reason']}, though one recorder went on")
+            trial.problem(f"a gap of {book}: {gap['reason']}, {gap['detail']}, seq {gap['seq']}")
         for (exchange, symbol), count in missing_trades(at, found).items():
             trial.problem(f"{count} trades of {exchange} {symbol} are missing")
         handed = sum(kind == "BookDelta" and f["reason"] == "handover" for kind, f in found)
