@@ -187,6 +187,26 @@ def test_a_recorder_that_was_killed_and_is_back_does_not_take_the_book_from_one_
     assert "gaps" not in feed.counted
 
 
+def test_a_connection_that_was_left_and_goes_on_is_asked_for_its_book() -> None:
+    """A recorder that was frozen: its connection lives, and what it missed it never tells."""
+    feed = standing_by()
+    feed.now += 5 * life.SILENT_NS
+    feed.book("update", 11, 12, connection="c2")
+    feed.now += life.SILENT_NS
+    record = only(feed.book("update", 12, 13, connection="c2"), BookDelta)
+    assert record.reason == records.HANDOVER
+
+    resync = only(feed.book("update", 11, 12, connection="c1"), Resync)
+    assert resync.connection_id == "c1"
+    # once, until it has had time to come
+    assert feed.book("update", 12, 13, connection="c1") == []
+    assert feed.book("snapshot", -1, 13, connection="c1") == []
+
+    record = only(feed.event(records.DISCONNECTED, b"cut", connection="c2"), BookDelta)
+    assert record.reason == records.HANDOVER
+    assert "gaps" not in feed.counted
+
+
 def test_silence_on_both_connections_is_a_quiet_market() -> None:
     feed = standing_by()
     for number in range(11, 20):

@@ -291,6 +291,8 @@ class Life:
         standby = state.standbys.get(raw.connection_id)
         if standby is None:
             self._wait_or_drop()
+            if state.status == SYNCED:
+                self._ask_to_stand_by()
             return
         found = self._steps.advance(standby.held, message)
         self._drop()
@@ -306,6 +308,14 @@ class Life:
         fields = message if isinstance(message, BookDelta) else message.book
         silent = self._passed_ns(heard_ts, fields) >= SILENT_NS
         standby.ahead_ts, standby.heard_ts = (raw.local_ts, heard_ts) if silent else (0, 0)
+
+    def _ask_to_stand_by(self) -> None:
+        """Ask for the book of a connection that goes on without one: silent for long, it was left."""
+        raw = self._raw
+        connection = self._state.connections[raw.connection_id]
+        since_ts = max(connection.first_ts, connection.asked_ts)
+        if raw.local_ts - since_ts >= SILENCE_S * SECOND_NS:
+            self._request("it goes on without a book")
 
     def _hand_over(self, reason: str, detail: str) -> None:
         """Go on by the connection that stands by and is furthest; by one that missed nothing, if any."""
@@ -540,6 +550,8 @@ class Life:
 
     def _request(self, reason: str) -> None:
         raw = self._raw
+        if connection := self._state.connections.get(raw.connection_id):
+            connection.asked_ts = raw.local_ts
         self._state.counters["resyncs"] += 1
         self.out.append(
             Resync(

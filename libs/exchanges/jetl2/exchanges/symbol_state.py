@@ -43,6 +43,7 @@ class Connection:
             nothing is lost.
         books: It carries books, not only trades and the like.
         over_fix: It is a FIX session, under that side's rule.
+        asked_ts: local_ts of the latest request for a book on it; 0: none.
     """
 
     first_ts: int
@@ -50,6 +51,7 @@ class Connection:
     offset: int | None = None
     books: bool = False
     over_fix: bool = False
+    asked_ts: int = 0
 
 
 @dataclass(slots=True)
