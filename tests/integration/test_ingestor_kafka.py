@@ -238,10 +238,14 @@ def test_while_kafka_is_away_the_buffer_is_bounded_and_the_loss_is_written(tmp_p
     assert unbroken(events)
     assert len({e.connection_id for e in events}) == 2
     first = min(events, key=lambda e: e.local_ts).connection_id
+    lost = 0
     for symbol in simulators["okex"].symbols:
-        ends = [e for e in events if e.symbol == symbol and e.connection_id == first][-2:]
-        assert [e.kind for e in ends] == [LOST, DISCONNECTED]
-        assert json.loads(ends[0].payload)["messages"] >= 1
+        *_, before_end, end = [e for e in events if e.symbol == symbol and e.connection_id == first]
+        assert end.kind == DISCONNECTED
+        # A symbol of which nothing came after the buffer was full has lost nothing
+        if before_end.kind == LOST:
+            lost += json.loads(before_end.payload)["messages"]
+    assert lost >= 1
 
 
 def test_topics_with_another_number_of_partitions_are_refused_in_one_line(
