@@ -1,7 +1,6 @@
 """The slice of the fault campaign that belongs to every test run: `make faults` runs all of it."""
 
 import os
-import time
 
 import pytest
 
@@ -25,8 +24,8 @@ def test_nothing_is_lost_repeated_or_wrong(name: str) -> None:
             pipeline.built(package)
     except StackError as error:
         pytest.skip(str(error))
-    # Another seed each run finds more; the report names it, and JETL2_SEED repeats it
-    seed = int(os.environ.get("JETL2_SEED", time.time() % 100_000))
+    # The same in every run: other seeds are for `make faults`
+    seed = int(os.environ.get("JETL2_SEED", "1"))
     scenario = KNOWN[name]
 
     report = campaign.trial(name, seed, scenario.IN_SLICE, frozenset(scenario.FAULTS))

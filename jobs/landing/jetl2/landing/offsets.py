@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
+from tenacity import retry, retry_if_exception, stop_after_delay, wait_random_exponential
 
 from jetl2.landing import crash
 from jetl2.landing.errors import FencedError, UnavailableError
@@ -19,6 +20,16 @@ _FENCED = {
     KafkaError.PRODUCER_FENCED,
     KafkaError.INVALID_PRODUCER_EPOCH,
 }
+# A group's coordinator moves when a broker goes or comes; a new broker has none at first
+_PASSING = {
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+}
+
+
+def _passes(error: BaseException) -> bool:
+    return isinstance(error, KafkaException) and error.args[0].code() in _PASSING
 
 
 class Offsets:
@@ -115,6 +126,12 @@ class Offsets:
         """Leave; what was committed stays."""
         self._consumer.close()
 
+    @retry(
+        retry=retry_if_exception(_passes),
+        wait=wait_random_exponential(multiplier=0.1, max=2),
+        stop=stop_after_delay(_TIMEOUT_S),
+        reraise=True,
+    )
     def _committed(self, wanted: Sequence[TopicPartition]) -> list[TopicPartition]:
         found: list[TopicPartition] = self._consumer.committed(list(wanted), _TIMEOUT_S)
         for tp in found:

@@ -20,7 +20,7 @@ FAULTS = {
     "F5": "the same of offsets, partitions and records of a transaction",
     "F6": "requests and replies of every kind that are lost",
 }
-IN_SLICE = 40.0
+IN_SLICE = 25.0
 
 NAMES = {
     proxies.PRODUCE: "Produce",

@@ -15,7 +15,7 @@ FAULTS = {
     "F3": "a merger frozen beyond its session, which wakes as a zombie",
     "F12": "rolling restart",
 }
-IN_SLICE = 60.0
+IN_SLICE = 30.0
 
 # As the merger names them; in the order in which a transaction passes them
 POINTS = (
