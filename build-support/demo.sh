@@ -5,14 +5,6 @@
 # where there are any (JETL2_RECORDINGS, else ../shared/recordings), else simulated.
 set -euo pipefail
 
-# shellcheck source=build-support/bootstrap.sh
-source "$(dirname "${BASH_SOURCE[0]}")/bootstrap.sh"
-cd "$root"
-build-support/env.sh dev
-say "Building the PEX files of services and jobs (minutes the first time, seconds after) ..."
-./pants package services/{ingestor,merger,api_grpc}:pex jobs/{landing,export}:pex
-
-path=(libs/*)
-PYTHONPATH=$(IFS=: && echo "${path[*]/#/$root/}")
-export PYTHONPATH
-exec .cache/env/dev/bin/python -m jetl2.devstack demo "$@"
+# shellcheck source=build-support/built.sh
+source "$(dirname "${BASH_SOURCE[0]}")/built.sh"
+run_built jetl2.devstack demo "$@" -- services/{ingestor,merger,api_grpc}:pex jobs/{landing,export}:pex
