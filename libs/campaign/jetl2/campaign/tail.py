@@ -4,7 +4,7 @@ import bisect
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, TopicPartition
@@ -60,6 +60,27 @@ class Tail:
 def following(bootstrap_servers: str, topics: Iterable[str], partitions: int) -> Iterator[Tail]:
     """Follow topics from their beginning for the length of the block; they may come later."""
     tail = Tail()
+    with listening(
+        bootstrap_servers, topics, partitions, lambda message: tail.take(message, time.monotonic())
+    ):
+        yield tail
+
+
+@contextmanager
+def listening(
+    bootstrap_servers: str,
+    topics: Iterable[str],
+    partitions: int,
+    take: Callable[[Message], object],
+) -> Iterator[None]:
+    """Hand over each committed message of topics as soon as it is visible, from their beginning.
+
+    Args:
+        bootstrap_servers: Of the broker.
+        topics: They may come later.
+        partitions: Of each.
+        take: Called from a thread of its own, for the length of the block.
+    """
     stop = threading.Event()
     names = list(topics)
 
@@ -84,13 +105,13 @@ def following(bootstrap_servers: str, topics: Iterable[str], partitions: int) ->
         while not stop.is_set():
             for message in consumer.consume(1000, 0.005):
                 if message.error() is None:
-                    tail.take(message, time.monotonic())
+                    take(message)
         consumer.close()
 
     thread = threading.Thread(target=follow, name="tail", daemon=True)
     thread.start()
     try:
-        yield tail
+        yield
     finally:
         stop.set()
         thread.join()

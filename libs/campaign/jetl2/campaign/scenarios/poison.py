@@ -5,10 +5,11 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
+from confluent_kafka import Message
 
 from jetl2.campaign import wire
 from jetl2.campaign.merging import Line, line
+from jetl2.campaign.tail import listening
 from jetl2.campaign.trial import Trial, percentile
 from jetl2.campaign.truth import BOOKS, Feed
 from jetl2.devstack import kafka
@@ -53,37 +54,14 @@ def _close(at: Line) -> None:
 @contextmanager
 def _answering(servers: str, feed: Feed) -> Iterator[None]:
     """Send the book of each symbol that a merger asks for, as an ingestor would."""
-    stop = threading.Event()
 
-    def follow() -> None:
-        consumer = Consumer(
-            {
-                "bootstrap.servers": servers,
-                "group.id": "campaign-ingestor",
-                "isolation.level": "read_committed",
-                "enable.auto.commit": False,
-                "fetch.wait.max.ms": 10,
-                "log_level": 0,
-            }
-        )
-        consumer.assign(
-            [TopicPartition(CONTROL, p, OFFSET_BEGINNING) for p in range(feed.partitions)]
-        )
-        while not stop.is_set():
-            for message in consumer.consume(100, 0.02):
-                if message.error() is None:
-                    symbol = wire.decode(message.value())[1]["symbol"]
-                    if symbol in feed.unknown():
-                        feed.snapshot(symbol)
-        consumer.close()
+    def answer(message: Message) -> None:
+        symbol = wire.decode(message.value())[1]["symbol"]
+        if symbol in feed.unknown():
+            feed.snapshot(symbol)
 
-    thread = threading.Thread(target=follow, name="ingestor", daemon=True)
-    thread.start()
-    try:
+    with listening(servers, [CONTROL], feed.partitions, answer):
         yield
-    finally:
-        stop.set()
-        thread.join()
 
 
 def _compare_requests(trial: Trial, servers: str, feed: Feed) -> None:
