@@ -31,7 +31,7 @@ class Settings(ServiceSettings):
         pattern=r".+\.changelog$",
         description="topic of the state, <name>.changelog; a second group needs its own",
     )
-    commit_interval_ms: int = Field(100, ge=1, description="longest age of a transaction")
+    commit_interval_ms: int = Field(50, ge=1, description="longest age of a transaction")
     commit_messages: int = Field(5000, ge=1, description="most raw events in a transaction")
     snapshot_interval_s: float = Field(
         10, gt=0, description="between two states of a changing symbol in the changelog"

@@ -257,7 +257,10 @@ def _consumer(settings: Settings) -> Consumer:
         "session.timeout.ms": settings.session_timeout_ms,
         "heartbeat.interval.ms": settings.session_timeout_ms // 4,
         "max.poll.interval.ms": settings.max_poll_interval_ms,
+        # At thousands of messages a second an answer for each few of them costs brokers and us more
+        # than the messages do
         "fetch.wait.max.ms": 20,
+        "fetch.min.bytes": 65_536,
         "reconnect.backoff.max.ms": 1000,
         "error_cb": _complain,
     }

@@ -42,8 +42,8 @@ def run(trial: Trial) -> None:
     points = list(POINTS)
     trial.chance.shuffle(points)
     strikes = {"F1": _kill, "F2": _kill_at, "F3": _freeze, "F12": _restart}
-    # A freeze takes as long as many deaths
-    weights = {"F1": 8, "F2": 10, "F3": 1, "F12": 2}
+    # A freeze takes as long as many deaths; each of the points is to have its turn
+    weights = {"F1": 5, "F2": 10, "F3": 1, "F12": 2}
     asked = sorted(trial.faults)
     with (
         kafka.broker(trial.folder / "kafka") as broker,
