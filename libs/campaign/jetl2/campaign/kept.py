@@ -1,6 +1,7 @@
 """Services as an orchestrator keeps them: each from its PEX file, started again when it ends."""
 
 import json
+import mmap
 import os
 import signal
 import threading
@@ -10,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from jetl2.campaign import by_clock
 from jetl2.devstack import pipeline
 from jetl2.devstack.process import Process, wait_until
 
@@ -18,11 +20,35 @@ KILLED = 128 + signal.SIGKILL
 _LOOK_S = 0.02
 
 
+class Clock:
+    """A wall clock that can be set, of the services that are given it."""
+
+    def __init__(self, path: Path) -> None:
+        """Begin with the true time.
+
+        Args:
+            path: A file to make, by which the services know of it.
+        """
+        self.path = path
+        path.write_bytes(bytes(by_clock.OFFSET.size))
+        with path.open("r+b") as file:
+            self._map = mmap.mmap(file.fileno(), 0)
+
+    def set(self, ahead_s: float) -> None:
+        """Let it show the true time and so much more, from now on."""
+        by_clock.OFFSET.pack_into(self._map, 0, int(ahead_s * 1e9))
+
+
 class Kept:
     """One service with a name that outlives it; a supervisor thread starts it whenever it ends."""
 
     def __init__(
-        self, package: str, name: str, folder: Path, settings: Mapping[str, object]
+        self,
+        package: str,
+        name: str,
+        folder: Path,
+        settings: Mapping[str, object],
+        clock: Clock | None = None,
     ) -> None:
         """Start it.
 
@@ -31,6 +57,7 @@ class Kept:
             name: Of the process and its log.
             folder: For its log.
             settings: Of the service, by name.
+            clock: The wall clock that it sees; None: the machine's.
         """
         self.name = name
         self.log = folder / f"{name}.log"
@@ -38,6 +65,7 @@ class Kept:
         self.ended: Counter[int] = Counter()
         self._package = package
         self._given = {"log_format": "json"} | dict(settings)
+        self._clock = clock
         self._once: dict[str, object] = {}
         self._wanted = True
         self._lock = threading.Lock()
@@ -115,7 +143,12 @@ class Kept:
         }
         prefix = f"JETL2_{self._package}_"
         env = kept | {f"{prefix}{k}".upper(): _text(v) for k, v in given.items()}
-        return Process(self.name, [str(pipeline.built(self._package))], log=self.log, env=env)
+        command = [str(pipeline.built(self._package))]
+        if self._clock:
+            # The PEX file as the interpreter of what sets its clock, and then runs it
+            env["PEX_INTERPRETER"] = "1"
+            command += [by_clock.__file__, str(self._clock.path), f"jetl2.{self._package}"]
+        return Process(self.name, command, log=self.log, env=env)
 
 
 def _text(value: object) -> str:

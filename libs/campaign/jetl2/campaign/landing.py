@@ -5,7 +5,7 @@ import shutil
 import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,13 +42,15 @@ class Run:
         """Kill a Python worker of Spark as soon as there is one; return whether there was."""
         deadline = time.monotonic() + timeout_s
         while self.process.exit_code() is None and time.monotonic() < deadline:
-            try:
-                for child in psutil.Process(self.process.pid).children(recursive=True):
+            children: list[psutil.Process] = []
+            with suppress(psutil.NoSuchProcess):
+                children = psutil.Process(self.process.pid).children(recursive=True)
+            for child in children:
+                # One that is just gone says nothing of the others
+                with suppress(psutil.NoSuchProcess):
                     if _is_worker(child):
                         child.kill()
                         return True
-            except psutil.NoSuchProcess:
-                continue
             time.sleep(0.01)
         return False
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from jetl2.campaign.kept import Kept
+from jetl2.campaign.kept import Clock, Kept
 
 IN_DOUBT = 3
 REFUSED = 4
@@ -14,7 +14,12 @@ class Member(Kept):
     """One merger; its settings notice death soon."""
 
     def __init__(
-        self, name: str, bootstrap_servers: str, folder: Path, settings: Mapping[str, object]
+        self,
+        name: str,
+        bootstrap_servers: str,
+        folder: Path,
+        settings: Mapping[str, object],
+        clock: Clock | None = None,
     ) -> None:
         """Start it.
 
@@ -23,6 +28,7 @@ class Member(Kept):
             bootstrap_servers: Of the broker, or of a proxy before it.
             folder: For its log.
             settings: Of the merger, by name, over those here.
+            clock: That it sees; None: the machine's.
         """
         given = {
             "bootstrap_servers": bootstrap_servers,
@@ -32,12 +38,16 @@ class Member(Kept):
             "discover_interval_s": 1,
             "on_doubt": "exit",
         }
-        super().__init__("merger", name, folder, given | dict(settings))
+        super().__init__("merger", name, folder, given | dict(settings), clock)
 
 
 @contextmanager
 def members(
-    count: int, bootstrap_servers: str | Sequence[str], folder: Path, **settings: object
+    count: int,
+    bootstrap_servers: str | Sequence[str],
+    folder: Path,
+    clock: Clock | None = None,
+    **settings: object,
 ) -> Iterator[list[Member]]:
     """Run so many mergers of one group for the length of the block.
 
@@ -45,13 +55,14 @@ def members(
         count: Of mergers.
         bootstrap_servers: The same for all, or one for each.
         folder: For their logs.
+        clock: That all of them see; None: the machine's.
         settings: Of each.
     """
     each = [bootstrap_servers] * count if isinstance(bootstrap_servers, str) else bootstrap_servers
     running: list[Member] = []
     try:
         for n in range(count):
-            member = Member(f"merger-{n}", each[n], folder, settings)
+            member = Member(f"merger-{n}", each[n], folder, settings, clock)
             running.append(member)
         yield running
     finally:

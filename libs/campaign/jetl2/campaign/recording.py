@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from jetl2.campaign import oracle, wire
-from jetl2.campaign.kept import Kept
+from jetl2.campaign.kept import Clock, Kept
 from jetl2.campaign.mergers import Member, members
 from jetl2.campaign.oracle import Verdict
 from jetl2.campaign.trial import Trial
@@ -32,6 +32,7 @@ class Recorder(Kept):
         exchanges: Sequence[simulator.Simulator],
         folder: Path,
         settings: Mapping[str, object],
+        clock: Clock | None = None,
     ) -> None:
         """Start it.
 
@@ -41,6 +42,7 @@ class Recorder(Kept):
             exchanges: What it records.
             folder: For its log.
             settings: Of the ingestor, by name.
+            clock: That it stamps by; None: the machine's.
         """
         (self.port,) = free_ports(1)
         wanted = {e.exchange: {"symbols": e.symbols, "data_types": TYPES} for e in exchanges}
@@ -52,7 +54,7 @@ class Recorder(Kept):
             "http_port": self.port,
             "backoff_s": 0.2,
         }
-        super().__init__("ingestor", name, folder, given | dict(settings))
+        super().__init__("ingestor", name, folder, given | dict(settings), clock)
 
     def ready(self) -> bool:
         """Whether it says that all its connections are open."""
@@ -112,6 +114,7 @@ def site(
     recorders: int = 1,
     rate: float = 40,
     rates: Mapping[str, float] | None = None,
+    clocks: Sequence[Clock] = (),
     **settings: object,
 ) -> Iterator[Site]:
     """Record simulated exchanges for the length of the block.
@@ -122,6 +125,7 @@ def site(
         recorders: How many record the same.
         rate: Market events a second of each exchange.
         rates: How probable each misbehaviour is for a book delta.
+        clocks: Of each recorder, then of the merger; none: the machine's for all.
         settings: Of the recorders, by name.
     """
     known = dialects.load()
@@ -139,10 +143,12 @@ def site(
         servers = broker.bootstrap_servers
         kafka.create_exchange_topics(servers, names, PARTITIONS)
         running: list[Recorder] = []
-        with members(1, servers, trial.folder) as mergers:
+        own: Sequence[Clock | None] = clocks or [None] * (recorders + 1)
+        with members(1, servers, trial.folder, clock=own[-1]) as mergers:
             try:
                 for n in range(recorders):
-                    one = Recorder(f"ingestor-{n}", servers, exchanges, trial.folder, settings)
+                    name = f"ingestor-{n}"
+                    one = Recorder(name, servers, exchanges, trial.folder, settings, own[n])
                     running.append(one)
                 at = Site(trial, servers, exchanges, running, mergers)
                 at.wait_ready()

@@ -34,11 +34,11 @@ def run(trial: Trial) -> None:
             points = list(POINTS)
             trial.chance.shuffle(points)
             # What takes longest, and each point once, in any case
-            for strike in (torment.freeze, torment.under_spark, torment.lose_a_worker):
+            longest = (torment.freeze, torment.under_spark, torment.lose_a_worker)
+            for n, strike in enumerate(longest):
                 strike()
-                for point in points[::3]:
+                for point in points[n :: len(longest)]:
                     torment.die_at(point)
-                del points[::3]
             for _ in trial.strikes():
                 torment.anything()
         # One transaction is left open at the tail
@@ -138,8 +138,8 @@ class _Torment:
     def lose_a_worker(self) -> None:
         """Kill one of Spark's Python workers; the task is tried again."""
         started = self._at.job.start(under=_PATIENT)
-        if started.kill_worker():
-            self._trial.did("worker of Spark killed")
+        seen = started.kill_worker()
+        self._trial.did("worker of Spark killed" if seen else "no worker of Spark was seen")
         self._at.expect(started, 0)
         self._resumed()
 
