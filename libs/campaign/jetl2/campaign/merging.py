@@ -87,7 +87,7 @@ def line(
     feed = Feed(servers, chance, rate=rate, partitions=partitions, replication=replication)
     with (
         following(servers, MARKET, partitions) as tail,
-        mergers.members(count, through or servers, trial.folder, **settings) as members,
+        mergers.members(count, through or servers, trial.folder, None, **settings) as members,
     ):
         tail.places = feed.places()
         at_work = Line(trial, servers, feed, members, tail)
