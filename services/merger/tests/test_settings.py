@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from jetl2.merger import crash
 from jetl2.merger.settings import Settings
 from jetl2.runtime.settings import table
 
@@ -31,6 +30,7 @@ def test_the_readme_lists_every_setting_with_its_default() -> None:
         ("JETL2_MERGER_CHANGELOG", "anything"),
         ("JETL2_MERGER_EXCHANGES", '["nasdaq"]'),
         ("JETL2_MERGER_CRASH_AT", "nowhere:1"),
+        ("JETL2_MERGER_CRASH_AT", "begun:0"),
     ],
 )
 def test_a_wrong_setting_is_one_line_that_names_it(variable: str, value: str) -> None:
@@ -45,14 +45,3 @@ def test_a_wrong_setting_is_one_line_that_names_it(variable: str, value: str) ->
     assert ended.returncode == 2
     assert ended.stderr.startswith(variable)
     assert ended.stderr.count("\n") == 1
-
-
-def test_no_crash_point_is_armed_by_default() -> None:
-    crash.arm("")
-    for name in crash.POINTS:
-        crash.point(name)
-
-
-def test_an_unknown_crash_point_is_refused_by_name() -> None:
-    with pytest.raises(ValueError, match="no crash point 'nowhere'"):
-        crash.arm("nowhere:1")

@@ -48,10 +48,7 @@ def main() -> int:
         return commands.main(sys.argv[2:])
     settings = cli.start("merger", Settings, about=ABOUT, example=EXAMPLE)
     known = _known(settings)
-    try:
-        crash.arm(settings.crash_at)
-    except ValueError as error:
-        refuse("JETL2_MERGER_CRASH_AT", str(error))
+    crash.arm(settings.crash_at)
     stopped: list[bool] = []
     lifecycle.on_signal(lambda: stopped.append(True))
     checks = health.Health()

@@ -1,8 +1,8 @@
-"""Named points at which the process can be told to die, for tests of what it leaves behind."""
+"""The points at which a merger can be told to die."""
 
-import os
-import signal
+from jetl2.runtime.crash import CrashPoints
 
+# In the order in which a transaction passes them; the last two only when it is asked to end
 POINTS = (
     "fenced",
     "restored",
@@ -18,31 +18,7 @@ POINTS = (
     "stopping",
 )
 
-_left: dict[str, int] = {}
-
-
-def arm(where: str) -> None:
-    """Die by SIGKILL at the nth passing of a point.
-
-    Args:
-        where: `<point>:<n>`, n from 1; "" arms nothing.
-
-    Raises:
-        ValueError: No such point, or no number.
-    """
-    _left.clear()
-    if not where:
-        return
-    name, _, count = where.partition(":")
-    if name not in POINTS:
-        message = f"no crash point {name!r}; there are: {', '.join(POINTS)}"
-        raise ValueError(message)
-    _left[name] = int(count or 1)
-
-
-def point(name: str) -> None:
-    """Pass a point."""
-    if _left and name in _left:
-        _left[name] -= 1
-        if _left[name] <= 0:
-            os.kill(os.getpid(), signal.SIGKILL)
+_points = CrashPoints(POINTS)
+arm = _points.arm
+check = _points.check
+point = _points.point

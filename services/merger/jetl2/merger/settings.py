@@ -1,9 +1,10 @@
 """What an operator can tell the merger; read once, in `__main__`."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
+from jetl2.merger import crash
 from jetl2.runtime.settings import ServiceSettings
 from jetl2.schemas import topics
 
@@ -66,6 +67,6 @@ class Settings(ServiceSettings):
         description="what to do when a transaction's fate is unknown: start anew in this process, "
         "or exit with code 3 for a supervisor",
     )
-    crash_at: str = Field(
+    crash_at: Annotated[str, AfterValidator(crash.check)] = Field(
         "", description="for tests: <crash point>:<n>, die by SIGKILL at its nth passing"
     )

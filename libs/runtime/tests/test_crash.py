@@ -5,7 +5,9 @@ import signal
 
 import pytest
 
-from jetl2.landing import crash
+from jetl2.runtime.crash import CrashPoints
+
+POINTS = ("planned", "object", "written")
 
 
 @pytest.mark.parametrize("where, passed", [("object", 0), ("object:1", 0), ("object:3", 2)])
@@ -13,10 +15,11 @@ def test_dies_at_the_nth_passing(where: str, passed: int) -> None:
     read, write = os.pipe()
     child = os.fork()
     if not child:
-        crash.arm(where)
+        points = CrashPoints(POINTS)
+        points.arm(where)
         for _ in range(5):
-            crash.point("written")
-            crash.point("object")
+            points.point("written")
+            points.point("object")
             os.write(write, b".")
         os._exit(0)
     os.close(write)
@@ -28,12 +31,20 @@ def test_dies_at_the_nth_passing(where: str, passed: int) -> None:
 
 def test_what_is_no_point_is_refused_with_the_list() -> None:
     with pytest.raises(
-        ValueError, match="no crash point 'landed'; there are: fenced, offsets-sent"
+        ValueError, match="no crash point 'landed'; there are: planned, object, written"
     ):
-        crash.arm("landed:2")
+        CrashPoints(POINTS).arm("landed:2")
 
 
 @pytest.mark.parametrize("where", ["object:0", "object:x", "object:-1"])
 def test_what_is_no_number_is_refused(where: str) -> None:
     with pytest.raises(ValueError, match="expected a number from 1"):
-        crash.arm(where)
+        CrashPoints(POINTS).arm(where)
+
+
+def test_nothing_is_armed_by_default() -> None:
+    points = CrashPoints(POINTS)
+    points.arm("")
+
+    for name in POINTS:
+        points.point(name)
