@@ -62,8 +62,10 @@ def markdown(reports: Sequence[Report]) -> str:
         bad = sum(not r["good"] for r in group)
         row = [name, " ".join(faults), len(group), _span(seeds), *counts, bad]
         lines.append(f"| {' | '.join(map(str, row))} |")
-    lines += ["", "| done to the system | times |", "|---|--:|"]
-    lines += [f"| {what} | {count:,} |" for what, count in _injected(reports)]
+    lines += ["", "| scenario | done to the system, times |", "|---|---|"]
+    for name, group in by_scenario.items():
+        done = ", ".join(f"{what} {count:,}" for what, count in _injected(group))
+        lines.append(f"| {name} | {done} |")
     lines += ["", "| until visible again after | times | p50 s | p95 s | worst s |"]
     lines.append("|---|--:|--:|--:|--:|")
     for name, found in sorted(times.items()):
