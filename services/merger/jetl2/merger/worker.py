@@ -1,5 +1,6 @@
 """The poll loop: assigned, revoked and lost partitions, messages to tasks, commits in time."""
 
+import math
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -25,6 +26,7 @@ LOOK_S = 1.0
 REJOIN_S = 0.5
 # librdkafka's own timeouts do not always end a call: after a broker's restart one was seen to hang
 COMMIT_LIMIT_S = 20.0
+COMPLAINT_S = 1.0
 # Of a frame that could not be read, in the log; the whole is in the dead-letter topic
 SHOWN_BYTES = 200
 
@@ -274,8 +276,23 @@ def _consumer(settings: Settings) -> Consumer:
     )
 
 
-def _complain(error: KafkaError) -> None:
-    _log.warning("kafka_unreachable", error=error.str(), code=error.name())
+class _Complaints:
+    """Tells of errors that pass by themselves; a broker that is away makes hundreds in a second."""
+
+    def __init__(self) -> None:
+        self._told = -math.inf
+        self._untold = 0
+
+    def __call__(self, error: KafkaError) -> None:
+        now = time.monotonic()
+        if now - self._told < COMPLAINT_S:
+            self._untold += 1
+            return
+        _log.warning("kafka_unreachable", error=error.str(), code=error.name(), untold=self._untold)
+        self._told, self._untold = now, 0
+
+
+_complain = _Complaints()
 
 
 def _judge(error: KafkaError, where: str) -> None:
