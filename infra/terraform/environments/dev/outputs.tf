@@ -43,6 +43,11 @@ output "egress_addresses" {
   value       = module.platform.egress_addresses
 }
 
+output "operator_role_arn" {
+  description = "Role that a person takes on for `jetl2 admin`."
+  value       = module.platform.operator_role_arn
+}
+
 output "prometheus_endpoint" {
   description = "Where metrics are written to and asked for."
   value       = module.platform.prometheus_endpoint

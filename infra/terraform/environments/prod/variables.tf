@@ -87,7 +87,7 @@ variable "nodes_per_zone_max" {
 }
 
 variable "admin_role_arns" {
-  description = "IAM roles that administer Kubernetes."
+  description = "IAM roles that administer Kubernetes, and may take on the operator's role for `jetl2 admin`."
   type        = set(string)
 }
 

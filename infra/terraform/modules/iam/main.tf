@@ -7,6 +7,9 @@ locals {
   landing_groups = [for dataset in ["market", "raw"] : "${local.group}/${var.landing_group}.${dataset}"]
   landing_ids    = [for dataset in ["market", "raw"] : "${local.transactional}/${var.landing_group}.${dataset}"]
 
+  # What `jetl2 admin` names itself when it reads; it commits nothing
+  admin_group = "${local.group}/jetl2.admin"
+
   connect  = { Sid = "Connect", Action = ["kafka-cluster:Connect"], Resource = [var.cluster_arn] }
   writes   = { Sid = "WriteOnce", Action = ["kafka-cluster:WriteDataIdempotently"], Resource = [var.cluster_arn] }
   own_keys = { Sid = "Encryption", Action = ["kms:Decrypt", "kms:GenerateDataKey"], Resource = [var.key_arn] }
@@ -64,12 +67,12 @@ locals {
         {
           Sid      = "ReadInputAndState"
           Action   = ["kafka-cluster:DescribeTopic", "kafka-cluster:ReadData"]
-          Resource = ["${local.topic}/raw.*", "${local.topic}/*.changelog"]
+          Resource = ["${local.topic}/raw.*", "${local.topic}/merger.changelog"]
         },
         {
           Sid      = "WriteOutput"
           Action   = ["kafka-cluster:CreateTopic", "kafka-cluster:DescribeTopic", "kafka-cluster:WriteData"]
-          Resource = [for name in ["market.*", "control.*", "dead.*", "*.changelog"] : "${local.topic}/${name}"]
+          Resource = [for name in ["market.*", "control.*", "dead.*", "merger.changelog"] : "${local.topic}/${name}"]
         },
         {
           # How far output is readable: the age of what is open
@@ -83,10 +86,59 @@ locals {
           Resource = ["${local.group}/${var.merger_group}"]
         },
         {
+          # `jetl2 admin task` and `rebuild` in its own container; the rest is for operators
+          Sid      = "LookAsAdmin"
+          Action   = ["kafka-cluster:DescribeGroup"]
+          Resource = [local.admin_group]
+        },
+        {
           # Fencing can be believed because nobody else may use these
           Sid      = "OwnTransactions"
           Action   = ["kafka-cluster:DescribeTransactionalId", "kafka-cluster:AlterTransactionalId"]
           Resource = ["${local.transactional}/${var.merger_group}.task-*"]
+        },
+      ]
+    }
+    # A person with `jetl2 admin`: looks at everything, sends dead letters back, commits nothing
+    operator = {
+      statements = [
+        local.connect,
+        local.writes,
+        {
+          Sid    = "LookAtTopics"
+          Action = ["kafka-cluster:DescribeTopic", "kafka-cluster:ReadData"]
+          Resource = [
+            for name in ["raw.*", "market.*", "control.*", "dead.*", "merger.changelog"] : "${local.topic}/${name}"
+          ]
+        },
+        {
+          # Reading asks for it, although nothing is committed
+          Sid      = "OwnGroup"
+          Action   = ["kafka-cluster:DescribeGroup", "kafka-cluster:AlterGroup"]
+          Resource = [local.admin_group]
+        },
+        {
+          # How far mergers are: never more than to look
+          Sid      = "LookAtMergers"
+          Action   = ["kafka-cluster:DescribeGroup"]
+          Resource = ["${local.group}/${var.merger_group}"]
+        },
+        {
+          # redrive sends outside of transactions: raw topics hold none
+          Sid      = "Redrive"
+          Action   = ["kafka-cluster:WriteData"]
+          Resource = ["${local.topic}/raw.*"]
+        },
+        {
+          Sid      = "NoteWhatWasRedriven"
+          Action   = ["kafka-cluster:CreateTopic", "kafka-cluster:DescribeTopic", "kafka-cluster:ReadData", "kafka-cluster:WriteData"]
+          Resource = ["${local.topic}/redrive.changelog"]
+        },
+        {
+          # Two redrives at once fence each other by it
+          Sid      = "OwnTransactions"
+          Action   = ["kafka-cluster:DescribeTransactionalId", "kafka-cluster:AlterTransactionalId"]
+          Resource = ["${local.transactional}/jetl2.admin.redrive"]
         },
       ]
     }
@@ -204,11 +256,26 @@ resource "aws_iam_role" "this" {
   })
 }
 
+# Taken on by people, not by AWS' services
+resource "aws_iam_role" "operator" {
+  name        = "${var.prefix}-operator"
+  description = "${var.prefix}: what a person may do with jetl2 admin"
+
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Principal = { AWS = sort(var.operator_arns) }
+      Action    = "sts:AssumeRole"
+    }]
+  })
+}
+
 resource "aws_iam_role_policy" "this" {
   for_each = local.workloads
 
   name = "workload"
-  role = aws_iam_role.this[each.key].id
+  role = each.key == "operator" ? aws_iam_role.operator.id : aws_iam_role.this[each.key].id
 
   policy = jsonencode({
     Version   = "2012-10-17"

@@ -7,3 +7,8 @@ output "service_roles" {
   description = "Service -> its role, for pod identity."
   value       = { for name in keys(local.services) : name => aws_iam_role.this[name].arn }
 }
+
+output "operator_role_arn" {
+  description = "Role that a person takes on for `jetl2 admin`."
+  value       = aws_iam_role.operator.arn
+}

@@ -78,3 +78,13 @@ variable "landing_group" {
     error_message = "landing_group must be lower-case letters, digits, dots and hyphens, and not begin with the mergers' group."
   }
 }
+
+variable "operator_arns" {
+  description = "IAM roles or users of the people who may take on the operator's role, for `jetl2 admin`."
+  type        = set(string)
+
+  validation {
+    condition     = length(var.operator_arns) > 0 && alltrue([for arn in var.operator_arns : can(regex("^arn:[^:]+:iam::[0-9]{12}:(role|user)/[^*]+$", arn))])
+    error_message = "operator_arns must be ARNs of IAM roles or users, at least one, none with a *: each is a person who may write to raw topics."
+  }
+}

@@ -10,9 +10,12 @@ locals {
     replace(pair[0], "<exchange>", pair[1]) => local.topics_file[pair[0]].config },
   )
 
+  # Those that stand alone may say how many they have
+  partitions = sum([for name in keys(local.topics) : try(local.topics_file[name].partitions, var.partitions)])
+
   copies = 3
   # AWS counts copies, and asks for no more than this on one broker
-  replicas_per_broker = ceil(length(local.topics) * var.partitions * local.copies / var.brokers)
+  replicas_per_broker = ceil(local.partitions * local.copies / var.brokers)
   most_per_broker = lookup(
     { "t3.small" = 300, "m7g.large" = 1000, "m7g.xlarge" = 1000, "m7g.2xlarge" = 2000 },
     trimprefix(var.instance_type, "kafka."), 4000
@@ -173,7 +176,7 @@ resource "aws_msk_cluster" "this" {
 
     precondition {
       condition     = local.replicas_per_broker <= local.most_per_broker
-      error_message = "${length(local.topics)} topics of ${var.partitions} partitions in ${local.copies} copies are ${local.replicas_per_broker} on each of ${var.brokers} brokers; ${var.instance_type} takes ${local.most_per_broker}. Take more or larger brokers, fewer exchanges or partitions."
+      error_message = "${length(local.topics)} topics with ${local.partitions} partitions in ${local.copies} copies are ${local.replicas_per_broker} on each of ${var.brokers} brokers; ${var.instance_type} takes ${local.most_per_broker}. Take more or larger brokers, fewer exchanges or partitions."
     }
   }
 }

@@ -24,7 +24,7 @@ output "topics" {
 }
 
 output "partitions" {
-  description = "Partitions of each of them, for the ingestor's setting."
+  description = "Partitions of each topic that does not say how many it has, for the ingestor's setting."
   value       = var.partitions
 }
 

@@ -103,6 +103,7 @@ module "iam" {
   export_application_arn = module.emr.application_arns["export"]
   merger_group           = local.merger_group
   landing_group          = local.landing_group
+  operator_arns          = var.admin_role_arns
 }
 
 module "eks" {

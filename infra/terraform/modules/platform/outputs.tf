@@ -48,6 +48,11 @@ output "egress_addresses" {
   value       = module.network.egress_addresses
 }
 
+output "operator_role_arn" {
+  description = "Role that a person takes on for `jetl2 admin`."
+  value       = module.iam.operator_role_arn
+}
+
 output "prometheus_endpoint" {
   description = "Where metrics are written to and asked for."
   value       = module.observability.prometheus_endpoint

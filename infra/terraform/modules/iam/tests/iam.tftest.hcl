@@ -11,6 +11,7 @@ variables {
   cluster_arn            = "arn:aws:kafka:eu-central-1:123456789012:cluster/jetl2-test-kafka/uuid-1"
   key_arn                = "arn:aws:kms:eu-central-1:123456789012:key/1"
   export_application_arn = "arn:aws:emr-serverless:eu-central-1:123456789012:/applications/1"
+  operator_arns          = ["arn:aws:iam::123456789012:role/b", "arn:aws:iam::123456789012:role/a"]
   bucket_arns = {
     lake      = "arn:aws:s3:::lake"
     downloads = "arn:aws:s3:::downloads"
@@ -35,6 +36,7 @@ run "each_only_what_it_needs" {
       ]
       export   = []
       api-grpc = []
+      operator = ["arn:aws:kafka:eu-central-1:123456789012:group/jetl2-test-kafka/uuid-1/jetl2.admin"]
     }
     error_message = "Somebody may commit another's offsets."
   }
@@ -52,6 +54,7 @@ run "each_only_what_it_needs" {
       ]
       export   = []
       api-grpc = []
+      operator = ["arn:aws:kafka:eu-central-1:123456789012:transactional-id/jetl2-test-kafka/uuid-1/jetl2.admin.redrive"]
     }
     error_message = "Somebody may use another's transactional ids."
   }
@@ -74,7 +77,7 @@ run "each_only_what_it_needs" {
         for statement in jsondecode(policy.policy).Statement : [
           for resource in statement.Resource : resource if contains(statement.Action, "s3:PutObject") || contains(statement.Action, "s3:DeleteObject")
         ]
-    ]) } == { ingestor = [], merger = [], landing = ["arn:aws:s3:::lake/*"], export = ["arn:aws:s3:::downloads/*"], api-grpc = ["arn:aws:s3:::downloads/*"] }
+    ]) } == { ingestor = [], merger = [], landing = ["arn:aws:s3:::lake/*"], export = ["arn:aws:s3:::downloads/*"], api-grpc = ["arn:aws:s3:::downloads/*"], operator = [] }
     error_message = "Somebody may write where it should not."
   }
 
@@ -96,8 +99,45 @@ run "each_only_what_it_needs" {
       landing  = ["arn:aws:logs:eu-central-1:123456789012:log-group:/jetl2-test/landing:*"]
       export   = ["arn:aws:logs:eu-central-1:123456789012:log-group:/jetl2-test/export:*"]
       api-grpc = []
+      operator = []
     }
     error_message = "A job cannot write its log, or somebody else can."
+  }
+
+  # Raw topics take what recorders and redrive write, and nothing in a transaction
+  assert {
+    condition = {
+      for name, policy in aws_iam_role_policy.this : name => flatten([
+        for statement in jsondecode(policy.policy).Statement : [
+          for resource in statement.Resource : split("/", resource)[3] if contains(statement.Action, "kafka-cluster:WriteData")
+        ]
+      ]) } == {
+      ingestor = ["raw.*"]
+      merger   = ["market.*", "control.*", "dead.*", "merger.changelog"]
+      landing  = []
+      export   = []
+      api-grpc = []
+      operator = ["raw.*", "redrive.changelog"]
+    }
+    error_message = "Somebody may write to a topic that is another's."
+  }
+
+  assert {
+    condition = {
+      for statement in jsondecode(aws_iam_role_policy.this["operator"].policy).Statement :
+      statement.Sid => [for resource in statement.Resource : split("/", resource)[3]]
+      if contains(["LookAtTopics", "LookAtMergers", "NoteWhatWasRedriven"], statement.Sid)
+      } == {
+      LookAtTopics        = ["raw.*", "market.*", "control.*", "dead.*", "merger.changelog"]
+      LookAtMergers       = ["jetl2.merger"]
+      NoteWhatWasRedriven = ["redrive.changelog"]
+    }
+    error_message = "An operator cannot see what `jetl2 admin` looks at, or sees more."
+  }
+
+  assert {
+    condition     = jsondecode(aws_iam_role.operator.assume_role_policy).Statement[0].Principal == { AWS = ["arn:aws:iam::123456789012:role/a", "arn:aws:iam::123456789012:role/b"] }
+    error_message = "Somebody else than the named people is an operator."
   }
 
   assert {
@@ -113,12 +153,13 @@ run "wrong_values_are_refused" {
   command = plan
 
   variables {
-    prefix       = "JetL2"
-    region       = "Frankfurt"
-    account_id   = "me"
-    cluster_arn  = "jetl2-test-kafka"
-    merger_group = "*"
+    prefix        = "JetL2"
+    region        = "Frankfurt"
+    account_id    = "me"
+    cluster_arn   = "jetl2-test-kafka"
+    merger_group  = "*"
+    operator_arns = ["arn:aws:iam::123456789012:role/*"]
   }
 
-  expect_failures = [var.prefix, var.region, var.account_id, var.cluster_arn, var.merger_group]
+  expect_failures = [var.prefix, var.region, var.account_id, var.cluster_arn, var.merger_group, var.operator_arns]
 }

@@ -55,13 +55,13 @@ run "safe_by_default" {
   }
 
   assert {
-    condition     = length(output.topics) == 9 && output.topics["raw.one"]["retention.ms"] == "604800000" && output.topics["market.two"]["retention.ms"] == "259200000" && output.topics["merger.changelog"]["cleanup.policy"] == "compact"
+    condition     = length(output.topics) == 10 && output.topics["raw.one"]["retention.ms"] == "604800000" && output.topics["market.two"]["retention.ms"] == "259200000" && alltrue([for name in ["merger.changelog", "redrive.changelog"] : output.topics[name]["cleanup.policy"] == "compact"])
     error_message = "The topics are not those of topics.yaml for both exchanges."
   }
 
   assert {
-    condition     = output.replicas_per_broker == { is = 108, most = 1000 }
-    error_message = "9 topics x 12 partitions x 3 copies / 3 brokers are 108."
+    condition     = output.replicas_per_broker == { is = 109, most = 1000 }
+    error_message = "9 topics x 12 partitions and one of 1, x 3 copies / 3 brokers, are 109."
   }
 
   assert {
