@@ -70,11 +70,9 @@ module "emr" {
         JETL2_LANDING_BOOTSTRAP_SERVERS = module.msk.bootstrap_servers
         JETL2_LANDING_LAKE              = "s3://${module.s3.names.lake}"
         JETL2_LANDING_GROUP             = local.landing_group
-        # For the driver's own clients, and for Spark's, which are Java's
-        JETL2_KAFKA_PROPERTIES = jsonencode({
-          "security.protocol" = "SASL_SSL"
-          "sasl.mechanisms"   = "OAUTHBEARER"
-        })
+        # Login of the driver's own clients, who ask for the region, and of Spark's, which are Java's
+        AWS_REGION        = var.region
+        JETL2_KAFKA_LOGIN = "msk-iam"
         JETL2_LANDING_SPARK_KAFKA = jsonencode({
           "security.protocol"                  = "SASL_SSL"
           "sasl.mechanism"                     = "AWS_MSK_IAM"
