@@ -33,19 +33,24 @@ output "repository_urls" {
   value       = module.platform.repository_urls
 }
 
+output "release_role_arn" {
+  description = "Role of GitHub's release workflow, its variable AWS_RELEASE_ROLE; null without release_repository."
+  value       = module.platform.release_role_arn
+}
+
 output "export" {
   description = "What the API is told to start exports: application, role, log group, beginning and properties."
   value       = module.platform.export
 }
 
-output "egress_addresses" {
-  description = "Zone -> the address that exchanges see."
-  value       = module.platform.egress_addresses
-}
-
 output "operator_role_arn" {
   description = "Role that a person takes on for `jetl2 admin`."
   value       = module.platform.operator_role_arn
+}
+
+output "egress_addresses" {
+  description = "Zone -> the address that exchanges see."
+  value       = module.platform.egress_addresses
 }
 
 output "prometheus_endpoint" {

@@ -27,6 +27,8 @@ node_types         = ["m7i.large", "m6i.large"]
 nodes_per_zone     = 1
 nodes_per_zone_max = 2
 
+# OWNER/NAME, where releases are published by GitHub: release_repository = "..."
+
 # Whoever applies puts in who administers and who hears of alarms
 admin_role_arns = ["arn:aws:iam::000000000000:role/admin"]
 alarm_emails    = ["operator@example.com"]

@@ -30,6 +30,8 @@ module "platform" {
   node_types            = var.node_types
   nodes_per_zone        = var.nodes_per_zone
   nodes_per_zone_max    = var.nodes_per_zone_max
+  release_repository    = var.release_repository
+  github_provider_arn   = var.github_provider_arn
   admin_role_arns       = var.admin_role_arns
   admin_cidrs           = var.admin_cidrs
   alarm_emails          = var.alarm_emails

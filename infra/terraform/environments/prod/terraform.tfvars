@@ -31,6 +31,8 @@ node_types         = ["m7i.2xlarge", "m6i.2xlarge"]
 nodes_per_zone     = 2
 nodes_per_zone_max = 6
 
+# OWNER/NAME, where releases are published by GitHub: release_repository = "..."
+
 # Whoever applies puts in who administers and who hears of alarms
 admin_role_arns = ["arn:aws:iam::000000000000:role/admin"]
 alarm_emails    = ["operator@example.com"]

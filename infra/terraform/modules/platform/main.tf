@@ -104,6 +104,19 @@ module "iam" {
   operator_arns          = var.admin_role_arns
 }
 
+module "release" {
+  source = "../release"
+  count  = var.release_repository == null ? 0 : 1
+
+  prefix               = var.prefix
+  repository           = var.release_repository
+  provider_arn         = var.github_provider_arn
+  repository_arns      = module.ecr.repository_arns
+  artifacts_bucket_arn = module.s3.arns.artifacts
+  jobs                 = keys(module.emr.runs)
+  key_arn              = module.s3.key_arn
+}
+
 module "eks" {
   source = "../eks"
 

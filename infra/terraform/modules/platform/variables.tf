@@ -138,6 +138,18 @@ variable "nodes_per_zone_max" {
   type        = number
 }
 
+variable "release_repository" {
+  description = "GitHub repository, OWNER/NAME, whose release workflow may push images and jobs; null: nobody but administrators."
+  type        = string
+  default     = null
+}
+
+variable "github_provider_arn" {
+  description = "The account's OIDC provider of GitHub, where there is one already; null: it is made with the workflow's role."
+  type        = string
+  default     = null
+}
+
 variable "admin_role_arns" {
   description = "IAM roles that administer Kubernetes, and may take on the operator's role for `jetl2 admin`."
   type        = set(string)

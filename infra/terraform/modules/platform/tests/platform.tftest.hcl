@@ -48,3 +48,26 @@ run "landing_logs_in_by_iam" {
     error_message = "Something else than the login says how landing's clients log in."
   }
 }
+
+run "nobody_publishes_unless_told" {
+  command = plan
+
+  assert {
+    condition     = output.release_role_arn == null && length(module.release) == 0
+    error_message = "Somebody may publish who was not named."
+  }
+}
+
+run "the_release_workflow_publishes_when_told" {
+  command = plan
+
+  variables {
+    release_repository  = "example/jetl2"
+    github_provider_arn = "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com"
+  }
+
+  assert {
+    condition     = length(module.release) == 1
+    error_message = "There is no role for the release workflow."
+  }
+}
