@@ -41,7 +41,8 @@ def run(trial: Trial) -> None:
                     torment.die_at(point)
             for _ in trial.strikes():
                 torment.anything()
-        # One transaction is left open at the tail
+        # Something to die over, whatever has landed; one transaction is left open at the tail
+        at.writer.some()
         at.writer.begin(50)
         torment.die_at("planned")
         with trial.timed("landing after the last kill"):
