@@ -185,6 +185,11 @@ def _terraform() -> Iterator[Check]:
             argv=["bash", str(ROOT / "build-support/terraform.sh"), str(module)],
             skipped=missing,
         )
+    yield Check(
+        name="terraform plan of dev",
+        argv=[sys.executable, str(ROOT / "build-support/check_plan.py"), "dev"],
+        skipped=missing,
+    )
 
 
 if __name__ == "__main__":
