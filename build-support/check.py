@@ -96,6 +96,7 @@ def _checks() -> Iterator[Check]:
     yield from _workflows()
     yield from _terraform()
     yield Check(name="chart", argv=[python, "build-support/check_chart.py"])
+    yield Check(name="checkov", argv=[python, "build-support/check_security.py"])
     yield from _mypy()
     # Computing dependencies applies the rules between packages
     yield Check(name="pants dependencies", argv=["./pants", "--level=warn", "dependencies", "::"])

@@ -29,5 +29,6 @@ compile setuptools 3.11 -c dev.txt
 compile constraints 3.11 -c dev.txt --no-emit-package pyspark --no-emit-package py4j
 compile readers 3.11
 compile audit 3.11
+compile checkov 3.11
 compile helm 3.11 --no-deps
 compile spark35 3.11

@@ -45,7 +45,7 @@ resource "aws_eks_cluster" "this" {
   name                      = var.prefix
   version                   = var.kubernetes_version
   role_arn                  = aws_iam_role.cluster.arn
-  enabled_cluster_log_types = ["api", "audit", "authenticator"]
+  enabled_cluster_log_types = ["api", "audit", "authenticator", "controllerManager", "scheduler"]
 
   access_config {
     authentication_mode = "API"
