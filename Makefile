@@ -28,8 +28,8 @@ check: ## run the static checks: style, types, dependency rules, infrastructure
 fmt: ## format the sources
 	@build-support/env.sh dev && .cache/env/dev/bin/ruff format --quiet . && .cache/env/dev/bin/ruff check --fix-only --quiet . && { ! command -v terraform >/dev/null || terraform fmt -recursive infra/terraform; }
 
-docs: ## make docs/exchanges.md of what the exchanges' modules declare
-	@build-support/env.sh dev && $(PYTHON) build-support/exchange_table.py
+docs: ## make docs/exchanges.md of the exchanges' modules, and the tables of infra/terraform's READMEs
+	@build-support/env.sh dev && $(PYTHON) build-support/exchange_table.py && build-support/terraform_docs.sh
 
 package: ## build the wheel and sdist of each package, the PEX of each service and job, into dist/
 	@./pants package ::

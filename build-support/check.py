@@ -186,6 +186,11 @@ def _terraform() -> Iterator[Check]:
             argv=["bash", str(ROOT / "build-support/terraform.sh"), str(module)],
             skipped=missing,
         )
+    # Brings its own tool, and needs no provider
+    yield Check(
+        name="terraform READMEs",
+        argv=["bash", str(ROOT / "build-support/terraform_docs.sh"), "--check"],
+    )
     yield Check(
         name="terraform plan of dev",
         argv=[sys.executable, str(ROOT / "build-support/check_plan.py"), "dev"],
