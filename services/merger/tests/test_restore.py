@@ -132,6 +132,14 @@ def test_a_lost_changelog_is_refused() -> None:
         revive({}, committed=5)
 
 
+def test_partitions_that_were_added_are_refused() -> None:
+    # Of two partitions both symbols belong to 1
+    store = Store(0, 2, [Feed("okex", Session(okex.EXCHANGE))], snapshot_interval_s=10)
+
+    with pytest.raises(RefusedError, match=r"of 2 partitions it belongs to 1: topics must keep"):
+        restore.load(store, changelog())
+
+
 def test_a_topic_that_was_made_anew_is_refused() -> None:
     with pytest.raises(RefusedError, match="the topic ends at 2"):
         revive(changelog(), high=2)

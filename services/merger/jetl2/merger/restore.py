@@ -32,7 +32,8 @@ def load(store: Store, changelog: Mapping[bytes, bytes]) -> Commit | None:
         The newest Commit; None when the changelog is empty.
 
     Raises:
-        RefusedError: States without a commit, or a record that this release cannot read.
+        RefusedError: States without a commit, a record that this release cannot read, or a symbol
+            that belongs to another task: somebody added partitions to all topics alike.
     """
     last: Commit | None = None
     store.states_sum = 0
@@ -44,6 +45,14 @@ def load(store: Store, changelog: Mapping[bytes, bytes]) -> Commit | None:
         crc = zlib.crc32(value)
         store.states_sum += crc
         if (feed := store.feeds.get(topics.raw(record.exchange))) is not None:
+            home = topics.partition(record.symbol, store.partitions)
+            if home != store.partition:
+                problem = (
+                    f"{record.exchange}|{record.symbol} was merged here, but of {store.partitions} "
+                    f"partitions it belongs to {home}: topics must keep the number of partitions "
+                    "that they began with"
+                )
+                raise _refused(store, problem)
             try:
                 feed.session.load(record.symbol, record.session)
             except ValueError as error:
