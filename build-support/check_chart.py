@@ -43,7 +43,7 @@ def main() -> int:
 
 
 def kubernetes() -> str:
-    """Return the version of Kubernetes that Terraform asks for, such as "1.33"."""
+    """Return the version of Kubernetes that Terraform asks for, such as "1.35"."""
     return _default("modules/eks", "kubernetes_version").strip('"')
 
 

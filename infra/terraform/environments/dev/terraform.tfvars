@@ -32,4 +32,4 @@ nodes_per_zone_max = 2
 # Whoever applies puts in who administers and who hears of alarms
 admin_role_arns = ["arn:aws:iam::000000000000:role/admin"]
 alarm_emails    = ["operator@example.com"]
-budget_usd      = 1200
+budget_usd      = 1500

@@ -36,4 +36,4 @@ nodes_per_zone_max = 6
 # Whoever applies puts in who administers and who hears of alarms
 admin_role_arns = ["arn:aws:iam::000000000000:role/admin"]
 alarm_emails    = ["operator@example.com"]
-budget_usd      = 9000
+budget_usd      = 14000

@@ -11,11 +11,11 @@ variable "prefix" {
 variable "kubernetes_version" {
   description = "Version of Kubernetes, major and minor."
   type        = string
-  default     = "1.33"
+  default     = "1.35"
 
   validation {
     condition     = can(regex("^1\\.(3[2-9]|[4-9][0-9])$", var.kubernetes_version))
-    error_message = "kubernetes_version must be 1.32 or later, such as 1.33."
+    error_message = "kubernetes_version must be 1.32 or later, such as 1.35."
   }
 }
 

@@ -107,7 +107,7 @@ resource "aws_msk_cluster" "this" {
   cluster_name           = "${var.prefix}-kafka"
   kafka_version          = var.kafka_version
   number_of_broker_nodes = var.brokers
-  enhanced_monitoring    = "PER_TOPIC_PER_BROKER"
+  enhanced_monitoring    = "PER_BROKER"
 
   broker_node_group_info {
     instance_type   = var.instance_type
