@@ -239,7 +239,7 @@ def test_images_cannot_be_replaced(account: Account) -> None:
         assert repository["imageScanningConfiguration"]["scanOnPush"]
         assert repository["encryptionConfiguration"]["encryptionType"] == "KMS"
         policy = json.loads(ecr.get_lifecycle_policy(repositoryName=name)["lifecyclePolicyText"])
-        assert [rule["selection"]["countNumber"] for rule in policy["rules"]] == [7, 50]
+        assert [rule["selection"]["countNumber"] for rule in policy["rules"]] == [50]
 
 
 def test_the_clock_starts_landing_as_itself(account: Account) -> None:

@@ -22,16 +22,12 @@ resource "aws_ecr_lifecycle_policy" "this" {
   repository = aws_ecr_repository.this[each.key].name
   policy = jsonencode({
     rules = [
+      # Versions only: signatures and bills of materials hang on them, some without a tag, and go when
+      # they go. A version never loses its tag
       {
         rulePriority = 1
-        description  = "Images that lost their tag"
-        selection    = { tagStatus = "untagged", countType = "sinceImagePushed", countUnit = "days", countNumber = 7 }
-        action       = { type = "expire" }
-      },
-      {
-        rulePriority = 2
-        description  = "All but the newest"
-        selection    = { tagStatus = "any", countType = "imageCountMoreThan", countNumber = var.keep }
+        description  = "All but the newest versions"
+        selection    = { tagStatus = "tagged", tagPatternList = ["*.*.*"], countType = "imageCountMoreThan", countNumber = var.keep }
         action       = { type = "expire" }
       },
     ]

@@ -54,7 +54,7 @@ locals {
         },
         {
           Sid      = "ExchangeKeys"
-          Action   = ["secretsmanager:GetSecretValue"]
+          Action   = ["secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"]
           Resource = ["${local.secrets}/ingestor/*"]
         },
       ]
@@ -226,7 +226,7 @@ locals {
         },
         {
           Sid      = "ApiKeys"
-          Action   = ["secretsmanager:GetSecretValue"]
+          Action   = ["secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"]
           Resource = ["${local.secrets}/api-grpc/*"]
         },
       ]
