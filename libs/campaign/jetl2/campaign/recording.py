@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from jetl2.campaign import oracle, wire
-from jetl2.campaign.kept import Clock, Kept
+from jetl2.campaign.kept import KILLED, Clock, Kept
 from jetl2.campaign.mergers import Member, members
 from jetl2.campaign.oracle import Verdict
 from jetl2.campaign.trial import Trial
@@ -55,6 +55,12 @@ class Recorder(Kept):
             "backoff_s": 0.2,
         }
         super().__init__("ingestor", name, folder, given | dict(settings), clock)
+
+    def die_once(self) -> None:
+        """Kill it, and return when that life has ended; it is started again."""
+        deaths = self.ended[KILLED]
+        self.kill()
+        self.wait_ended(KILLED, deaths + 1)
 
     def ready(self) -> bool:
         """Whether it says that all its connections are open."""
@@ -207,20 +213,18 @@ def _numbering(verdict: Verdict, found: Sequence[tuple[str, dict[str, Any]]]) ->
             lost[name] = False
 
 
-def missing_trades(at: Site, found: Sequence[tuple[str, dict[str, Any]]]) -> dict[Name, int]:
-    """Return how many of each symbol's trades are not there, of those since the first that is."""
+def want_all_trades(at: Site, found: Sequence[tuple[str, dict[str, Any]]]) -> None:
+    """Note as a problem what of each symbol's trades is not there, of those since the first that is."""
     ids: dict[Name, set[int]] = defaultdict(set)
     for kind, fields in found:
         if kind == "Trade":
             ids[fields["exchange"], fields["symbol"]].add(int(fields["trade_id"]))
-    lost: dict[Name, int] = {}
     for exchange in at.exchanges:
         for symbol, truth in exchange.markets.items():
             known = ids[exchange.exchange, symbol]
             wanted = range(min(known, default=1), truth.trade_id + 1)
             if away := len(set(wanted) - known):
-                lost[exchange.exchange, symbol] = away
-    return lost
+                at.trial.problem(f"{away} trades of {exchange.exchange} {symbol} are missing")
 
 
 def books(found: Sequence[tuple[str, dict[str, Any]]]) -> dict[Name, tuple[Levels, Levels]]:

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from jetl2.campaign import wire
-from jetl2.campaign.kept import KILLED, Clock
-from jetl2.campaign.recording import judge, missing_trades, site
+from jetl2.campaign.kept import Clock
+from jetl2.campaign.recording import judge, site, want_all_trades
 from jetl2.campaign.trial import Trial
 from jetl2.campaign.truth import Name
 from jetl2.devstack import kafka
@@ -33,18 +33,14 @@ def run(trial: Trial) -> None:
             trial.did(f"clock set to {ahead_s:+d} s" if ahead_s else "clock set right")
             time.sleep(IN_STEP_S)
             if trial.chance.random() < 0.3:
-                recorder = trial.chance.choice(at.recorders)
-                deaths = recorder.ended[KILLED]
-                recorder.kill()
-                recorder.wait_ended(KILLED, deaths + 1)
+                trial.chance.choice(at.recorders).die_once()
                 trial.did("recorder killed")
                 at.wait_ready()
                 time.sleep(IN_STEP_S)
         found = at.rest()
         sent = kafka.read(at.servers, [f"raw.{name}" for name in EXCHANGES])
     trial.verdict.add(judge(at, found))
-    for (exchange, symbol), count in missing_trades(at, found).items():
-        trial.problem(f"{count} trades of {exchange} {symbol} are missing")
+    want_all_trades(at, found)
     for name, count in _backwards(found).items():
         trial.problem(f"{name}: the local time goes back {count} times")
     # What is stamped ahead stays ahead: a trial takes minutes

@@ -3,8 +3,7 @@
 import signal
 import time
 
-from jetl2.campaign.kept import KILLED
-from jetl2.campaign.recording import Recorder, Site, judge, missing_trades, site
+from jetl2.campaign.recording import Recorder, Site, judge, site, want_all_trades
 from jetl2.campaign.trial import Trial
 
 FAULTS = {"F14": "one of two recorders killed, frozen, restarted: all comes twice, then once"}
@@ -31,16 +30,13 @@ def run(trial: Trial) -> None:
         for gap in gaps[:3]:
             book = f"{gap['exchange']} {gap['symbol']}"
             trial.problem(f"a gap of {book}: {gap['reason']}, {gap['detail']}, seq {gap['seq']}")
-        for (exchange, symbol), count in missing_trades(at, found).items():
-            trial.problem(f"{count} trades of {exchange} {symbol} are missing")
+        want_all_trades(at, found)
         handed = sum(kind == "BookDelta" and f["reason"] == "handover" for kind, f in found)
         trial.figures["handovers"] = handed
 
 
 def _kill(at: Site, recorder: Recorder) -> None:
-    deaths = recorder.ended[KILLED]
-    recorder.kill()
-    recorder.wait_ended(KILLED, deaths + 1)
+    recorder.die_once()
     at.trial.did("recorder killed")
 
 
