@@ -1,5 +1,6 @@
 """Where objects lie: pure functions that readers can turn back."""
 
+import itertools
 from datetime import UTC, datetime
 
 import pytest
@@ -58,3 +59,54 @@ def test_days_are_cut_at_midnight_utc(moment: datetime, day: str) -> None:
     start = int(moment.timestamp()) * 10**9
 
     assert lake.date(start) == lake.date(start + 10**9 - 1) == day
+
+
+FOLDER = lake.folder("trade", "okex", "2026-11-22", "BTC/USD")
+
+
+def _landed(start: int, end: int, topic: str = "market.okex", partition: int = 3) -> str:
+    return FOLDER + lake.object_name(topic, partition, start, end)
+
+
+def _compacted(start: int, end: int) -> str:
+    return FOLDER + lake.compacted_name("market.okex", 3, start, end)
+
+
+@pytest.mark.parametrize("topic", ["market.okex", "market.binance-futures", "raw.x-0001"])
+def test_the_name_of_an_object_can_be_read_back(topic: str) -> None:
+    names = (lake.object_name(topic, 12, 5, 1200), lake.compacted_name(topic, 12, 5, 1200))
+
+    assert [lake.parse_object(FOLDER + name) for name in names] == [
+        (topic, 12, 5, 1200, False),
+        (topic, 12, 5, 1200, True),
+    ]
+
+
+@pytest.mark.parametrize("name", ["all.parquet", "market.okex-0003-5-10.parquet", ""])
+def test_what_is_no_name_of_ours_is_told_apart(name: str) -> None:
+    assert lake.parse_object(FOLDER + name) is None
+
+
+def test_a_compacted_object_stands_for_those_within_its_offsets() -> None:
+    outside = [
+        _landed(0, 50),
+        _landed(200, 260),
+        _landed(110, 150, partition=4),
+        _landed(110, 150, topic="raw.okex"),
+        _landed(110, 150).replace("BTC", "ETH"),
+        FOLDER + "all.parquet",
+    ]
+    within = [_landed(100, 120), _landed(150, 200), _landed(100, 200), _compacted(100, 180)]
+    whole = _compacted(100, 200)
+
+    assert lake.current([*within, whole, *outside]) == [whole, *outside]
+    assert lake.current([*within[:3], *outside]) == [*within[:3], *outside]
+    assert lake.current([whole]) == [whole]
+
+
+@given(st.lists(st.integers(1, 10**9), min_size=3, max_size=9, unique=True).map(sorted))
+def test_a_compacted_object_is_listed_behind_those_that_it_stands_for(edges: list[int]) -> None:
+    landed = [_landed(a, b) for a, b in itertools.pairwise(edges)]
+    first, second = (_compacted(edges[0], end) for end in edges[-2:])
+
+    assert sorted([second, first, *landed])[-2:] == [first, second]

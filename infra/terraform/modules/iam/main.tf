@@ -22,11 +22,12 @@ locals {
   # EMR writes a job's log as the job
   log_groups = "arn:aws:logs:${var.region}:${var.account_id}:log-group"
   find_logs  = { Sid = "FindLogGroup", Action = ["logs:DescribeLogGroups"], Resource = ["${local.log_groups}:*"] }
+  # Compaction runs in landing's application
   write_log = {
-    for name in ["landing", "export"] : name => {
-      Sid      = "WriteLog"
-      Action   = ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]
-      Resource = ["${local.log_groups}:/${var.prefix}/${name}:*"]
+    for name, group in { landing = "landing", compaction = "landing", export = "export" } : name => {
+      Sid                        = "WriteLog"
+      Action                     = ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]
+      Resource                   = ["${local.log_groups}:/${var.prefix}/${group}:*"]
     }
   }
 
@@ -181,6 +182,30 @@ locals {
         local.write_log["landing"],
       ]
     }
+    # Small objects of closed days to large ones: the only one that takes anything out of the lake
+    compaction = {
+      statements = [
+        # Never a manifest: what landed stays written down
+        { Sid = "ReadRows", Action = ["s3:GetObject"], Resource = ["${var.bucket_arns.lake}/data_type=*"] },
+        {
+          # Only under names that landing never writes
+          Sid      = "WriteCompacted"
+          Action   = ["s3:PutObject"]
+          Resource = ["${var.bucket_arns.lake}/data_type=*-compact-*.parquet"]
+        },
+        {
+          # Never DeleteObjectVersion: for noncurrent_days all of it can be brought back
+          Sid      = "TakeAwayReplaced"
+          Action   = ["s3:DeleteObject"]
+          Resource = ["${var.bucket_arns.lake}/data_type=*.parquet"]
+        },
+        { Sid = "ListLake", Action = ["s3:ListBucket"], Resource = [var.bucket_arns.lake] },
+        local.code,
+        local.own_keys,
+        local.find_logs,
+        local.write_log["compaction"],
+      ]
+    }
     # Lake to exported files
     export = {
       statements = [
@@ -235,7 +260,7 @@ locals {
 
   secrets  = "arn:aws:secretsmanager:${var.region}:${var.account_id}:secret:${var.prefix}"
   services = { for name in ["ingestor", "merger", "api-grpc"] : name => "pods.eks.amazonaws.com" }
-  jobs     = { for name in ["landing", "export"] : name => "emr-serverless.amazonaws.com" }
+  jobs     = { for name in ["landing", "compaction", "export"] : name => "emr-serverless.amazonaws.com" }
 }
 
 resource "aws_iam_role" "this" {

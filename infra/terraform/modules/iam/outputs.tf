@@ -1,5 +1,5 @@
 output "role_arns" {
-  description = "Workload -> its role: ingestor, merger and api-grpc for pods, landing and export for jobs."
+  description = "Workload -> its role: ingestor, merger and api-grpc for pods, landing, compaction and export for jobs."
   value       = { for name, role in aws_iam_role.this : name => role.arn }
 }
 

@@ -5,6 +5,13 @@ locals {
   topics_file   = "${path.module}/../../topics.yaml"
   merger_group  = "jetl2.merger"
   landing_group = "jetl2.landing"
+
+  # Rows are held by Python, a Spark task each, beside a JVM that does next to nothing
+  compaction_memory = {
+    "spark.executor.cores"          = "4"
+    "spark.executor.memory"         = "4g"
+    "spark.executor.memoryOverhead" = "10g"
+  }
 }
 
 module "network" {
@@ -145,6 +152,17 @@ module "scheduler" {
       log_group       = module.emr.log_groups["landing"]
       timeout_minutes = 60
       run             = module.emr.runs["landing"]
+    }
+    # Small objects of closed days to large ones: the same release, under a role of its own
+    compaction = {
+      expression      = "cron(30 2 * * ? *)"
+      application_id  = module.emr.application_ids["landing"]
+      application_arn = module.emr.application_arns["landing"]
+      job_role_arn    = module.iam.role_arns["compaction"]
+      log_group       = module.emr.log_groups["landing"]
+      timeout_minutes = 240
+      arguments       = ["compact"]
+      run             = merge(module.emr.runs["landing"], { properties = merge(module.emr.runs["landing"].properties, local.compaction_memory) })
     }
   }
 }

@@ -206,6 +206,11 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
       noncurrent_version_expiration {
         noncurrent_days = var.noncurrent_days
       }
+
+      # What marks a deleted object whose versions are gone would slow each listing for good
+      expiration {
+        expired_object_delete_marker = true
+      }
     }
   }
 

@@ -8,6 +8,7 @@ import pandas as _pandas  # type: ignore[import-untyped] # noqa: F401, ICN001 - 
 from pyspark.sql import SparkSession
 
 from jetl2.export import source, write
+from jetl2.export.compacted import resolved
 from jetl2.export.errors import MissingObjects, WrongSpec
 from jetl2.export.spec import Spec, Unit, parse
 from jetl2.export.store import Folder
@@ -52,9 +53,9 @@ class Job:
         sidecars = {unit.sidecar for unit in self._units.values()}
         there = set(self._downloads.existing(sorted(sidecars)))
         self.done = {n for n, unit in self._units.items() if unit.sidecar in there}
-        units = {n: unit for n, unit in self._units.items() if n not in self.done}
-        objects = {o for unit in units.values() for o in (*unit.objects, *unit.gap_objects)}
-        found = set(self._lake.existing(sorted(objects)))
+        units, found = self._readable(
+            {n: unit for n, unit in self._units.items() if n not in self.done}
+        )
         for number, unit in list(units.items()):
             missing = sorted({*unit.objects, *unit.gap_objects} - found)
             if missing:
@@ -75,10 +76,13 @@ class Job:
             for number, unit in left.items():
                 if unit.sidecar in there:
                     self.done.add(number)
-                elif len(units) == 1:
+                    continue
+                # Or its objects were put together while they were read
+                again, _ = self._readable({number: unit})
+                if len(units) == 1 and again[number] == unit:
                     self._record(number, _reason(error))
                 else:
-                    self.make(spark, {number: unit})
+                    self.make(spark, again)
 
     def _make(self, spark: SparkSession, units: Mapping[int, Unit]) -> None:
         made = spark.sparkContext.accumulator(0)
@@ -102,6 +106,20 @@ class Job:
             # No row at all: the file has a header only
             self._settle(number, write.write_unit(units[number], [], downloads))
         self._progress(len(self.done), len(self.failed))
+
+    def _readable(self, units: Mapping[int, Unit]) -> tuple[dict[int, Unit], set[str]]:
+        """Return units with the objects that now hold what theirs held, and which of those exist."""
+        read = dict(units)
+        names = {o for unit in units.values() for o in (*unit.objects, *unit.gap_objects)}
+        found = set(self._lake.existing(sorted(names)))
+        if gone := names - found:
+            for number, unit in units.items():
+                objects = resolved(self._lake, unit.objects, gone)
+                gap_objects = resolved(self._lake, unit.gap_objects, gone)
+                found.update({*objects, *gap_objects} - names)
+                changes = {"objects": objects, "gap_objects": gap_objects}
+                read[number] = unit.model_copy(update=changes)
+        return read, found
 
     def _settle(self, number: int, error: str) -> None:
         if error:

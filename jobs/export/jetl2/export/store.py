@@ -80,6 +80,26 @@ class Folder:
                 if found:
                     yield name
 
+    def keys(self, prefix: str) -> list[str]:
+        """Return the names of the objects that begin so, in order."""
+        pages = self.client.get_paginator("list_objects_v2").paginate(
+            Bucket=self.bucket, Prefix=self.key(prefix)
+        )
+        cut = len(self.key(""))
+        return [found["Key"][cut:] for page in pages for found in page.get("Contents", [])]
+
+    def tail(self, name: str, size: int) -> bytes | None:
+        """Return the last bytes of an object, fewer when it is smaller; None when there is none."""
+        try:
+            answer = self.client.get_object(
+                Bucket=self.bucket, Key=self.key(name), Range=f"bytes=-{size}"
+            )
+        except ClientError as error:
+            if _is_missing(error):
+                return None
+            raise
+        return answer["Body"].read()
+
     def write_json(self, name: str, document: object) -> None:
         """Write an object of JSON, the same bytes for the same document."""
         body = json.dumps(document, sort_keys=True, ensure_ascii=False).encode()

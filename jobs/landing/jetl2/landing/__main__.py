@@ -11,6 +11,7 @@ from typing import Any, get_args
 from pyspark.sql import SparkSession
 
 from jetl2.landing import crash, run, source
+from jetl2.landing.compaction import job as compaction
 from jetl2.landing.errors import LandingError
 from jetl2.landing.offsets import Offsets
 from jetl2.landing.plan import Range
@@ -22,6 +23,7 @@ from jetl2.runtime import cli, log
 _ABOUT = """
 Land what is new in Kafka as Parquet objects in S3, each record once, and end. Offsets are kept in
 Kafka; a run that died is repeated exactly by the next one. Prints one JSON line at the end.
+`main.py compact` puts the objects of closed days together: see `main.py compact --help`.
 
 exit codes: 0 landed, or nothing was new; 1 unexpected; 2 wrong setting; 3 Kafka or S3 does not
 answer; 4 retention deleted what was not landed; 5 a newer run took over; 6 offsets and lake do not
@@ -37,7 +39,10 @@ _log = log.get()
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the job and return its exit code."""
-    settings = cli.start("landing", Settings, about=_ABOUT, example=_EXAMPLE, argv=argv)
+    words = list(sys.argv[1:] if argv is None else argv)
+    if words[:1] == ["compact"]:
+        return compaction.main(words[1:])
+    settings = cli.start("landing", Settings, about=_ABOUT, example=_EXAMPLE, argv=words)
     log.setup(settings.log_level, settings.log_format)
     crash.arm(settings.crash_at)
     datasets: Sequence[Dataset] = (

@@ -1,6 +1,7 @@
 """Why a run stops: kinds by what the operator does about it, each with an exit code of its own.
 
-Whatever the kind, the offsets in Kafka did not move: the next run starts where this one did.
+Whatever the kind, the offsets in Kafka did not move: the next run starts where this one did. A
+compaction took nothing away from the folder that it is about.
 """
 
 
@@ -40,7 +41,20 @@ class RecordError(LandingError):
     exit_code = 7
 
 
+class DifferenceError(LandingError):
+    """A compacted object is not what it was made of: all is left as it is, a person looks."""
+
+    exit_code = 8
+
+
 KINDS: dict[str, type[LandingError]] = {
     kind.__name__: kind
-    for kind in (UnavailableError, RetentionError, FencedError, ConflictError, RecordError)
+    for kind in (
+        UnavailableError,
+        RetentionError,
+        FencedError,
+        ConflictError,
+        RecordError,
+        DifferenceError,
+    )
 }

@@ -58,22 +58,31 @@ def table(of: str, entries: Iterable[Entry], partition: int) -> pa.Table:
 
 def parquet(rows: pa.Table) -> bytes:
     """Return the Parquet bytes of a table, without anything that differs from run to run."""
-    plain = [f.name for f in rows.schema if pa.types.is_integer(f.type)]
-    dictionaries = [f.name for f in rows.schema if f.name not in (*plain, "payload")]
     buffer = io.BytesIO()
-    pq.write_table(
-        rows,
-        buffer,
+    with writer(buffer, rows.schema) as to:
+        to.write_table(rows, row_group_size=ROW_GROUP_ROWS)
+    return buffer.getvalue()
+
+
+def writer(to: Any, schema: pa.Schema) -> pq.ParquetWriter:
+    """Return what encodes rows as the lake has them.
+
+    Args:
+        to: Path or binary file.
+    """
+    plain = [f.name for f in schema if pa.types.is_integer(f.type)]
+    dictionaries = [f.name for f in schema if f.name not in (*plain, "payload")]
+    return pq.ParquetWriter(
+        to,
+        schema,
         compression="zstd",
         compression_level=3,
-        row_group_size=ROW_GROUP_ROWS,
         # Times and numbers of neighbouring rows differ by little
         column_encoding=dict.fromkeys(plain, "DELTA_BINARY_PACKED"),
         use_dictionary=dictionaries,  # type: ignore[arg-type]  # stubs lack the list
         write_page_index=True,
         store_schema=False,
     )
-    return buffer.getvalue()
 
 
 def _common(of: Sequence[Any]) -> Columns:

@@ -51,6 +51,9 @@ class Settings(BaseSettings):
         description="go on where retention deleted records that were never landed; "
         "the manifest names what is lost",
     )
+    compact_days: int = Field(
+        default=7, ge=1, description="compact: how many closed days it looks at, the newest first"
+    )
     spark_kafka: dict[str, str] = Field(
         default={},
         description="properties of Spark's Kafka consumer, such as TLS and SASL",

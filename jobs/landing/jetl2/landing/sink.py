@@ -13,9 +13,9 @@ from jetl2.landing.errors import UnavailableError
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-_MISSING = {"NoSuchKey", "404", "NotFound"}
+MISSING = {"NoSuchKey", "404", "NotFound"}
 # What S3 answers to a conditional put that meets an object
-_THERE = {"PreconditionFailed", "412"}
+THERE = {"PreconditionFailed", "412"}
 
 
 class Lake:
@@ -40,36 +40,36 @@ class Lake:
         Raises:
             UnavailableError: S3 did not take it.
         """
-        with _errors("write", key):
+        with errors("write", key):
             self._client.put_object(Bucket=self._bucket, Key=self._prefix + key, Body=body)
 
     def put_new(self, key: str, body: bytes) -> bool:
         """Write an object unless there is one; return whether it was written."""
-        with _errors("write", key):
+        with errors("write", key):
             try:
                 self._client.put_object(
                     Bucket=self._bucket, Key=self._prefix + key, Body=body, IfNoneMatch="*"
                 )
             except ClientError as error:
-                if _code(error) not in _THERE:
+                if error_code(error) not in THERE:
                     raise
                 return False
             return True
 
     def get(self, key: str) -> bytes | None:
         """Return an object, None when there is none."""
-        with _errors("read", key):
+        with errors("read", key):
             try:
                 answer = self._client.get_object(Bucket=self._bucket, Key=self._prefix + key)
             except ClientError as error:
-                if _code(error) not in _MISSING:
+                if error_code(error) not in MISSING:
                     raise
                 return None
             return answer["Body"].read()
 
     def keys(self, prefix: str) -> list[str]:
         """Return the keys that begin so, in order."""
-        with _errors("list", prefix):
+        with errors("list", prefix):
             pages = self._client.get_paginator("list_objects_v2").paginate(
                 Bucket=self._bucket, Prefix=self._prefix + prefix
             )
@@ -80,12 +80,14 @@ class Lake:
             ]
 
 
-def _code(error: ClientError) -> str:
+def error_code(error: ClientError) -> str:
+    """Return what S3 calls an error."""
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
 @contextmanager
-def _errors(what: str, key: str) -> Iterator[None]:
+def errors(what: str, key: str) -> Iterator[None]:
+    """Raise UnavailableError, with what was tried, for what boto3 raises in the block."""
     try:
         yield
     except (BotoCoreError, ClientError) as error:

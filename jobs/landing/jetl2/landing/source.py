@@ -35,11 +35,11 @@ def land(spark: SparkSession, settings: Settings, ranges: Sequence[Range]) -> li
     frame = records(spark, settings, ranges)
     work = functools.partial(_task, ranges=plan, lake=settings.lake, crash_at=settings.crash_at)
     try:
-        with _progress(spark, len(ranges)):
+        with progress(spark, len(ranges)):
             outcomes = [report.load(text) for text in frame.rdd.mapPartitions(work).collect()]
     # Whatever Java threw comes as py4j's own error, or as one of Spark's, by release
     except Exception as error:
-        message = f"Spark failed: {_first_lines(error)}"
+        message = f"Spark failed: {first_lines(error)}"
         raise LandingError(message) from error
     for outcome in outcomes:
         if isinstance(outcome, Failure):
@@ -97,7 +97,7 @@ def _task(
         yield report.dump(outcome)
 
 
-def _first_lines(error: Exception) -> str:
+def first_lines(error: Exception) -> str:
     """Return what Spark says, without the Java trace that follows it."""
     text = str(getattr(error, "java_exception", error))
     lines = [line.strip() for line in text.splitlines() if not line.lstrip().startswith("at ")]
@@ -105,7 +105,7 @@ def _first_lines(error: Exception) -> str:
 
 
 @contextmanager
-def _progress(spark: SparkSession, tasks: int) -> Iterator[None]:
+def progress(spark: SparkSession, tasks: int, event: str = "landing") -> Iterator[None]:
     """Log how many tasks are done, every few seconds."""
     ended = threading.Event()
     tracker = spark.sparkContext.statusTracker()
@@ -114,7 +114,7 @@ def _progress(spark: SparkSession, tasks: int) -> Iterator[None]:
         while not ended.wait(_PROGRESS_S):
             stages = [tracker.getStageInfo(stage) for stage in tracker.getActiveStageIds()]
             done = sum(stage.numCompletedTasks for stage in stages if stage)
-            _log.info("landing", ranges_done=done, ranges=tasks)
+            _log.info(event, tasks_done=done, tasks=tasks)
 
     watcher = threading.Thread(target=watch, name="progress", daemon=True)
     watcher.start()

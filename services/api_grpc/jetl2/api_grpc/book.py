@@ -1,6 +1,6 @@
 """A book as it stood at an instant, from the lake: the last snapshot before it and what followed."""
 
-import io
+from collections.abc import Iterator
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import NamedTuple
@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from jetl2.api_grpc.catalog import Catalog
 from jetl2.api_grpc.errors import ApiError
+from jetl2.api_grpc.objects import ObjectFile, again
 from jetl2.api_grpc.store import Store
 from jetl2.schemas import lake
 from jetl2.schemas.pb import errors_pb2
@@ -29,7 +30,7 @@ class Levels(NamedTuple):
 
 
 class Books:
-    """Rebuilds books from the objects of a symbol's day, the newest first, as few as needed."""
+    """Rebuilds books from the row groups of a symbol's day, the newest first, as few as needed."""
 
     def __init__(self, store: Store, catalog: Catalog) -> None:
         self._store = store
@@ -41,17 +42,23 @@ class Books:
         Raises:
             ApiError: BOOK_UNKNOWN, there is no snapshot before, or a gap after it.
         """
+        return again(lambda: self._at(exchange, symbol, ts))
+
+    def _at(self, exchange: str, symbol: str, ts: int) -> Levels:
         day = lake.date(ts)
         before = (date.fromisoformat(day) - timedelta(days=1)).isoformat()
         folders = [(t, exchange, d, symbol) for d in (day, before) for t in ("book_delta", "gap")]
         found = self._catalog.objects(folders)
         tables: list[pa.Table] = []
         for of_day in (day, before):
-            # Names grow with the offset, so the last one is the newest
-            for key in sorted(found["book_delta", exchange, of_day, symbol], reverse=True):
-                tables.append(self._rows(key, _COLUMNS, ts))
-                snapshots = tables[-1].filter(pc.field("is_snapshot"))
-                if len(snapshots):
+            keys = found["book_delta", exchange, of_day, symbol]
+            for key in sorted(keys, key=_newness, reverse=True):
+                for rows in self._groups(key, _COLUMNS, ts):
+                    tables.append(rows)
+                    # By its first level: the rest of it may lie in the next group
+                    snapshots = rows.filter(pc.field("is_snapshot") & (pc.field("level") == 0))
+                    if not len(snapshots):
+                        continue
                     gaps = [k for d in (day, before) for k in found["gap", exchange, d, symbol]]
                     since = pc.max(snapshots["seq"]).as_py()
                     self._check_gaps(gaps, since, ts)
@@ -61,16 +68,30 @@ class Books:
 
     def _check_gaps(self, keys: list[str], since: int, ts: int) -> None:
         for key in keys:
-            gaps = self._rows(key, ["seq", "local_ts", "reason", "detail"], ts)
-            for gap in gaps.filter(pc.field("seq") > since).to_pylist():
-                message = f"the book was lost ({gap['reason']}: {gap['detail']}) and not taken anew"
-                reason = errors_pb2.ERROR_REASON_BOOK_UNKNOWN
-                raise ApiError(reason, message, gap=gap["reason"])
+            for rows in self._groups(key, ["seq", "local_ts", "reason", "detail"], ts):
+                for gap in rows.filter(pc.field("seq") > since).to_pylist():
+                    lost = f"{gap['reason']}: {gap['detail']}"
+                    message = f"the book was lost ({lost}) and not taken anew"
+                    reason = errors_pb2.ERROR_REASON_BOOK_UNKNOWN
+                    raise ApiError(reason, message, gap=gap["reason"])
 
-    def _rows(self, key: str, columns: list[str], ts: int) -> pa.Table:
-        stored = self._store.get(key)
-        file = pq.ParquetFile(io.BytesIO(stored.body if stored else b""))
-        return file.read(columns=columns).filter(pc.field("local_ts") <= ts)
+    def _groups(self, key: str, columns: list[str], ts: int) -> Iterator[pa.Table]:
+        """Yield the rows of an object up to an instant, a row group at a time, the newest first."""
+        with pq.ParquetFile(ObjectFile(self._store, key)) as file:
+            names = file.schema_arrow.names
+            for number in reversed(range(file.num_row_groups)):
+                column = file.metadata.row_group(number).column(names.index("local_ts"))
+                of = column.statistics
+                if of is not None and of.has_min_max and of.min > ts:
+                    continue
+                rows = file.read_row_group(number, columns=columns)
+                yield rows.filter(pc.field("local_ts") <= ts)
+
+
+def _newness(key: str) -> tuple[int, str]:
+    """Return what sorts objects as their offsets do."""
+    part = lake.parse_object(key)
+    return (part.start if part else 0, key)
 
 
 def _book(rows: pa.Table, since: int) -> Levels:

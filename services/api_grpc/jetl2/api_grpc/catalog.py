@@ -65,7 +65,7 @@ class Catalog:
         return sorted(day for day, found in zip(days, names, strict=True) if symbol in found)
 
     def objects(self, folders: Iterable[Folder]) -> dict[Folder, list[str]]:
-        """Return the keys of the objects in each folder, never from memory."""
+        """Return the keys of the objects to read in each folder, never from memory."""
         unique = list(dict.fromkeys(folders))
         return dict(zip(unique, self._pool.map(self._objects, unique), strict=True))
 
@@ -110,11 +110,11 @@ class Catalog:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _objects(self, folder: Folder) -> list[str]:
-        return [
+        return lake.current(
             entry.key
             for entry in self._store.entries(lake.folder(*folder))
             if entry.key.endswith(".parquet")
-        ]
+        )
 
     def _folders(self, prefix: str) -> list[str]:
         """Return the values of the folders right below a prefix, perhaps from memory."""

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pyarrow.parquet as pq
 
+from jetl2.api_grpc.objects import Gone, again
 from jetl2.api_grpc.store import Store
 from jetl2.schemas import lake
 
@@ -53,8 +54,8 @@ class Coverage:
             symbols: Empty: all.
         """
         found: dict[tuple[str, str, int], Hour] = {}
-        for key in self._keys(exchange, start_ts, end_ts):
-            for hour in self._hours(key):
+        for hours in again(lambda: self._objects(exchange, start_ts, end_ts)):
+            for hour in hours:
                 if symbols and hour.symbol not in symbols:
                     continue
                 if hour.hour < end_ts and hour.hour + _HOUR_NS > start_ts:
@@ -72,6 +73,9 @@ class Coverage:
             found[address] = _added(found[address], hour) if address in found else hour
         return [_day(day, hour) for (day, _, _), hour in found.items()]
 
+    def _objects(self, exchange: str, start_ts: int, end_ts: int) -> list[tuple[Hour, ...]]:
+        return [self._hours(key) for key in lake.current(self._keys(exchange, start_ts, end_ts))]
+
     def _keys(self, exchange: str, start_ts: int, end_ts: int) -> Iterable[str]:
         prefix = f"data_type={lake.COVERAGE}/exchange={exchange}/"
         first = date.fromisoformat(lake.date(start_ts)) - timedelta(days=1)
@@ -85,7 +89,7 @@ class Coverage:
     def _read(self, key: str) -> tuple[Hour, ...]:
         stored = self._store.get(key)
         if stored is None:
-            return ()
+            raise Gone(key)
         rows = pq.ParquetFile(io.BytesIO(stored.body)).read().to_pylist()
         return tuple(msgspec.convert(row, Hour) for row in rows)
 

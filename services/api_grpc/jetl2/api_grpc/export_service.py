@@ -11,9 +11,10 @@ from google.longrunning import operations_pb2
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from jetl2.api_grpc import answers, auth, documents, requests
-from jetl2.api_grpc.documents import Export
+from jetl2.api_grpc.documents import Export, Query
 from jetl2.api_grpc.errors import ApiError, wrong_field
 from jetl2.api_grpc.exports import Exports, manifest_key
+from jetl2.api_grpc.objects import Gone, again
 from jetl2.api_grpc.progress import Watcher
 from jetl2.api_grpc.store import Store
 from jetl2.schemas.pb import errors_pb2, export_pb2, export_pb2_grpc
@@ -57,7 +58,11 @@ class ExportService(export_pb2_grpc.ExportServiceServicer):
         self, request: export_pb2.EstimateExportRequest, context: Context
     ) -> export_pb2.EstimateExportResponse:
         """Return what an export would take."""
-        plan, files, shared = self._exports.estimate(requests.query(request.query))
+        query = requests.query(request.query)
+        return again(lambda: self._estimate(query))
+
+    def _estimate(self, query: Query) -> export_pb2.EstimateExportResponse:
+        plan, files, shared = self._exports.estimate(query)
         there = {file.unit.key for file in files}
         objects = {
             key
@@ -67,11 +72,13 @@ class ExportService(export_pb2_grpc.ExportServiceServicer):
         }
         folders = {key.rpartition("/")[0] + "/" for key in objects}
         sizes = self._exports.catalog.sizes(sorted(folders))
+        if gone := objects - sizes.keys():
+            raise Gone(min(gone))
         return export_pb2.EstimateExportResponse(
             files=len(plan.units),
             files_reused=len(files),
             source_objects=len(objects),
-            source_bytes=sum(sizes.get(key, 0) for key in objects),
+            source_bytes=sum(sizes[key] for key in objects),
             missing=map(answers.missing, plan.missing),
             dataset_version=plan.dataset_version,
             export=f"exports/{shared.id}" if shared else "",

@@ -76,16 +76,32 @@ class Store:
         """Return the s3:// URL of a key."""
         return f"s3://{self.bucket}/{self.prefix}{key}".rstrip("/")
 
-    def get(self, key: str) -> Stored | None:
-        """Return an object, None where there is none."""
+    def get(self, key: str, part: tuple[int, int] | None = None) -> Stored | None:
+        """Return an object, None where there is none.
+
+        Args:
+            part: Only these bytes, from and up to; there must be such.
+        """
+        only = {"Range": f"bytes={part[0]}-{part[1] - 1}"} if part else {}
         try:
-            answer = self.s3.get_object(Bucket=self.bucket, Key=self.prefix + key)
+            answer = self.s3.get_object(Bucket=self.bucket, Key=self.prefix + key, **only)  # type: ignore[arg-type] # the stubs want literal keywords
             return Stored(answer["Body"].read(), answer["ETag"], answer["LastModified"])
         except ClientError as error:
             if _code(error) in _NOT_FOUND:
                 return None
             raise _unavailable(error) from error
         except (BotoCoreError, HTTPClientError) as error:
+            raise _unavailable(error) from error
+
+    def size(self, key: str) -> int | None:
+        """Return the size of an object, None where there is none."""
+        try:
+            return self.s3.head_object(Bucket=self.bucket, Key=self.prefix + key)["ContentLength"]
+        except ClientError as error:
+            if _code(error) in _NOT_FOUND:
+                return None
+            raise _unavailable(error) from error
+        except BotoCoreError as error:
             raise _unavailable(error) from error
 
     def create(self, key: str, body: bytes) -> bool:

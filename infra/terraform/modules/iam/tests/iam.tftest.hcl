@@ -34,9 +34,10 @@ run "each_only_what_it_needs" {
         "arn:aws:kafka:eu-central-1:123456789012:group/jetl2-test-kafka/uuid-1/jetl2.landing.raw",
         "arn:aws:kafka:eu-central-1:123456789012:group/jetl2-test-kafka/uuid-1/spark-kafka-*",
       ]
-      export   = []
-      api-grpc = []
-      operator = ["arn:aws:kafka:eu-central-1:123456789012:group/jetl2-test-kafka/uuid-1/jetl2.admin"]
+      export     = []
+      api-grpc   = []
+      operator   = ["arn:aws:kafka:eu-central-1:123456789012:group/jetl2-test-kafka/uuid-1/jetl2.admin"]
+      compaction = []
     }
     error_message = "Somebody may commit another's offsets."
   }
@@ -52,9 +53,10 @@ run "each_only_what_it_needs" {
         "arn:aws:kafka:eu-central-1:123456789012:transactional-id/jetl2-test-kafka/uuid-1/jetl2.landing.market",
         "arn:aws:kafka:eu-central-1:123456789012:transactional-id/jetl2-test-kafka/uuid-1/jetl2.landing.raw",
       ]
-      export   = []
-      api-grpc = []
-      operator = ["arn:aws:kafka:eu-central-1:123456789012:transactional-id/jetl2-test-kafka/uuid-1/jetl2.admin.redrive"]
+      export     = []
+      api-grpc   = []
+      operator   = ["arn:aws:kafka:eu-central-1:123456789012:transactional-id/jetl2-test-kafka/uuid-1/jetl2.admin.redrive"]
+      compaction = []
     }
     error_message = "Somebody may use another's transactional ids."
   }
@@ -82,11 +84,25 @@ run "each_only_what_it_needs" {
   }
 
   assert {
-    condition = alltrue([
-      for name, policy in aws_iam_role_policy.this :
-      !strcontains(policy.policy, "s3:DeleteObject") if name != "api-grpc"
-    ])
-    error_message = "Somebody else than the API may delete objects."
+    condition = {
+      for name, policy in aws_iam_role_policy.this : name => flatten([
+        for statement in jsondecode(policy.policy).Statement : [
+          for action in statement.Action : [for resource in statement.Resource : "${action} ${resource}"] if startswith(action, "s3:Delete")
+        ]
+      ]) } == {
+      ingestor   = []
+      merger     = []
+      landing    = []
+      compaction = ["s3:DeleteObject arn:aws:s3:::lake/data_type=*.parquet"]
+      export     = []
+      api-grpc   = ["s3:DeleteObject arn:aws:s3:::downloads/*"]
+    }
+    error_message = "Somebody may delete what must stay: manifests and versions of the lake always, its rows but for compaction."
+  }
+
+  assert {
+    condition     = !strcontains(aws_iam_role_policy.this["compaction"].policy, "kafka-cluster")
+    error_message = "Compaction may reach Kafka, which it does not need."
   }
 
   assert {
@@ -94,12 +110,13 @@ run "each_only_what_it_needs" {
       for name, policy in aws_iam_role_policy.this : name => flatten([
         for statement in jsondecode(policy.policy).Statement : statement.Resource if contains(statement.Action, "logs:PutLogEvents")
       ]) } == {
-      ingestor = []
-      merger   = []
-      landing  = ["arn:aws:logs:eu-central-1:123456789012:log-group:/jetl2-test/landing:*"]
-      export   = ["arn:aws:logs:eu-central-1:123456789012:log-group:/jetl2-test/export:*"]
-      api-grpc = []
-      operator = []
+      ingestor   = []
+      merger     = []
+      landing    = ["arn:aws:logs:eu-central-1:123456789012:log-group:/jetl2-test/landing:*"]
+      export     = ["arn:aws:logs:eu-central-1:123456789012:log-group:/jetl2-test/export:*"]
+      api-grpc   = []
+      operator   = []
+      compaction = ["arn:aws:logs:eu-central-1:123456789012:log-group:/jetl2-test/landing:*"]
     }
     error_message = "A job cannot write its log, or somebody else can."
   }

@@ -24,7 +24,7 @@ variables {
       expression      = "cron(30 2 * * ? *)"
       application_id  = "app1"
       application_arn = "arn:aws:emr-serverless:eu-central-1:123456789012:/applications/app1"
-      job_role_arn    = "arn:aws:iam::123456789012:role/landing"
+      job_role_arn    = "arn:aws:iam::123456789012:role/compaction"
       log_group       = "/jetl2-test/landing"
       timeout_minutes = 120
       enabled         = false
@@ -62,7 +62,7 @@ run "a_tick_is_one_job" {
     condition = flatten([for statement in jsondecode(aws_iam_role_policy.this.policy).Statement : statement.Action]) == [
       "emr-serverless:StartJobRun", "iam:PassRole", "sqs:SendMessage"
       ] && jsondecode(aws_iam_role_policy.this.policy).Statement[1].Resource == [
-      "arn:aws:iam::123456789012:role/landing"
+      "arn:aws:iam::123456789012:role/compaction", "arn:aws:iam::123456789012:role/landing"
     ]
     error_message = "The scheduler may do more than start the jobs as themselves."
   }
