@@ -102,8 +102,8 @@ class World:
         if seq % 10 == 9:
             return records.Gap(**common, reason="checksum", detail="x")
         if seq % 3 == 0:
-            size: dict[str, int] = {"size": 3, "size_exponent": -18}
-            price = {"price": 2**63 - seq, "price_exponent": -18}
+            size: dict[str, Any] = {"size": 3, "size_exponent": -18}
+            price: dict[str, Any] = {"price": 2**63 - seq, "price_exponent": -18}
             return records.Trade(**common, trade_id=str(offset), aggressor="buy", **price, **size)
         return records.BookDelta(
             **common,
@@ -142,7 +142,7 @@ class World:
         for data_type in TYPES:
             found, wanted = (_rows(at / f"data_type={data_type}") for at in (folder, self.truth))
             for one, other in ((found, wanted), (wanted, found)):
-                difference = duckdb.sql(f"({one}) except all ({other})").fetchall()
+                difference = duckdb.execute(f"({one}) except all ({other})").fetchall()
                 assert difference == [], data_type
 
 
@@ -168,10 +168,11 @@ def _rows(folder: Path) -> str:
 
 
 def _sorted(path: Path) -> None:
-    rows = duckdb.sql(f"select * from read_parquet('{path}')")
-    number = "seq" if "seq" in rows.columns else "source_offset"
-    by = ["local_ts", number, *(["level"] if "level" in rows.columns else [])]
-    found = rows.select(*by).fetchall()
+    rows = f"select * from read_parquet('{path}')"
+    columns = [of[0] for of in duckdb.execute(f"describe {rows}").fetchall()]
+    number = "seq" if "seq" in columns else "source_offset"
+    by = ", ".join(["local_ts", number, *(["level"] if "level" in columns else [])])
+    found = duckdb.execute(rows.replace("*", by)).fetchall()
     assert found == sorted(found), path
 
 

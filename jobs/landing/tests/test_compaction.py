@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from jetl2.landing import layout
-from jetl2.landing.compaction import merge, plan, run, task
+from jetl2.landing.compaction import merge, origin, plan, run, task
 from jetl2.landing.compaction.plan import Work
 from jetl2.landing.compaction.run import Summary
 from jetl2.landing.compaction.task import Done
@@ -297,7 +297,7 @@ def test_late_rows_are_put_to_those_of_their_day() -> None:
     assert len(_data(store)) == summary.objects
     # What was made of what was made tells of all that landed
     [key] = [k for k in _data(store) if "data_type=trade" in k and "BTC" in k]
-    made_of = task.origin.load(pq.read_metadata(io.BytesIO(store.objects[key])).metadata)
+    made_of = origin.load(pq.read_metadata(io.BytesIO(store.objects[key])).metadata)
     assert made_of is not None
     assert made_of.rows == sum(1 for row in before if row[0] == key.rpartition("/")[0])
     assert len(made_of.landed()) == len(made_of.sources) - 1

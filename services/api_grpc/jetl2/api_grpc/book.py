@@ -77,12 +77,13 @@ class Books:
 
     def _groups(self, key: str, columns: list[str], ts: int) -> Iterator[pa.Table]:
         """Yield the rows of an object up to an instant, a row group at a time, the newest first."""
-        with pq.ParquetFile(ObjectFile(self._store, key)) as file:
+        with pq.ParquetFile(pa.PythonFile(ObjectFile(self._store, key), "r")) as file:
             names = file.schema_arrow.names
             for number in reversed(range(file.num_row_groups)):
                 column = file.metadata.row_group(number).column(names.index("local_ts"))
                 of = column.statistics
-                if of is not None and of.has_min_max and of.min > ts:
+                first: int | None = of.min if of else None
+                if first is not None and first > ts:
                     continue
                 rows = file.read_row_group(number, columns=columns)
                 yield rows.filter(pc.field("local_ts") <= ts)

@@ -77,9 +77,9 @@ run "each_only_what_it_needs" {
     condition = {
       for name, policy in aws_iam_role_policy.this : name => flatten([
         for statement in jsondecode(policy.policy).Statement : [
-          for resource in statement.Resource : resource if contains(statement.Action, "s3:PutObject") || contains(statement.Action, "s3:DeleteObject")
+          for resource in statement.Resource : resource if contains(statement.Action, "s3:PutObject")
         ]
-    ]) } == { ingestor = [], merger = [], landing = ["arn:aws:s3:::lake/*"], export = ["arn:aws:s3:::downloads/*"], api-grpc = ["arn:aws:s3:::downloads/*"], operator = [] }
+    ]) } == { ingestor = [], merger = [], landing = ["arn:aws:s3:::lake/*"], compaction = ["arn:aws:s3:::lake/data_type=*-compact-*.parquet"], export = ["arn:aws:s3:::downloads/*"], api-grpc = ["arn:aws:s3:::downloads/*"], operator = [] }
     error_message = "Somebody may write where it should not."
   }
 
@@ -96,6 +96,7 @@ run "each_only_what_it_needs" {
       compaction = ["s3:DeleteObject arn:aws:s3:::lake/data_type=*.parquet"]
       export     = []
       api-grpc   = ["s3:DeleteObject arn:aws:s3:::downloads/*"]
+      operator   = []
     }
     error_message = "Somebody may delete what must stay: manifests and versions of the lake always, its rows but for compaction."
   }

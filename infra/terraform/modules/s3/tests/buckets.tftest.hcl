@@ -72,7 +72,7 @@ run "private_and_encrypted" {
   assert {
     condition = alltrue([
       for purpose in ["lake", "artifacts"] :
-      alltrue([for rule in aws_s3_bucket_lifecycle_configuration.this[purpose].rule : alltrue([for expiration in rule.expiration : expiration.days == null && expiration.date == null])])
+      alltrue([for rule in aws_s3_bucket_lifecycle_configuration.this[purpose].rule : alltrue([for expiration in rule.expiration : coalesce(expiration.days, 0) == 0 && expiration.expired_object_delete_marker])])
     ])
     error_message = "Current objects of the lake or the artifacts expire."
   }

@@ -104,7 +104,8 @@ class _File:
         for table in self.held:
             count = len(table)
             if bound is not None:
-                count = pc.sum(pc.less(table[self._by], bound)).as_py() or 0
+                earlier: Any = pc.less(table[self._by], bound)
+                count = pc.sum(earlier).as_py() or 0
             taken.append(table.slice(0, count))
             kept.append(table.slice(count))
         self.held = [table for table in kept if len(table)]
