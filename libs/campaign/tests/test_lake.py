@@ -108,6 +108,71 @@ def test_a_right_lake_is_good() -> None:
     assert _judge(_lake(_rows())) == (3, [])
 
 
+COMPACTED = OBJECT.replace("0001-", "0001-compact-")
+
+
+def _compacted(rows: Rows, objects: Objects, **says: Any) -> bytes:
+    """Return a compacted object with these rows, made of the object of the lake."""
+    body = objects[OBJECT]
+    told = {"rows": 3, "size": len(body), "sha256": hashlib.sha256(body).hexdigest()} | says
+    made_of = [[told.get("name", OBJECT.rpartition("/")[2]), *list(told.values())[:3]]]
+    table = pa.Table.from_pylist(rows)
+    said = {"jetl2.compacted_from": json.dumps({"sources": made_of})}
+    buffer = io.BytesIO()
+    pq.write_table(table.replace_schema_metadata(said), buffer)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("left", [[], [OBJECT]])
+def test_a_compacted_lake_is_good_with_and_without_what_it_was_made_of(left: list[str]) -> None:
+    objects = _lake(_rows())
+    client = Client(dict(objects))
+    lake = Lake(cast("Any", client), "lake")
+    assert lake.judge(TRUTH).good
+    client.objects[COMPACTED] = _compacted(_rows(), objects)
+    if not left:
+        del client.objects[OBJECT]
+
+    verdict = lake.judge(TRUTH)
+
+    assert (verdict.records, verdict.examples) == (3, [])
+
+
+@pytest.mark.parametrize(
+    "spoil, says, found",
+    [
+        (lambda rows: rows[:2], {}, "missing: market.kraken-1 offset 3"),
+        (lambda rows: [*rows, rows[2]], {}, "duplicated: "),
+        (lambda rows: rows[::-1], {}, "is not sorted"),
+        (lambda rows: rows, {"sha256": "other"}, "but not as landed"),
+        (
+            lambda rows: rows,
+            {"name": OBJECT.rpartition("/")[2].replace("09.", "10.")},
+            "which is not within it",
+        ),
+    ],
+)
+def test_a_wrong_compacted_object_is_found(
+    spoil: Callable[[Rows], Rows], says: dict[str, Any], found: str
+) -> None:
+    objects = _lake(_rows())
+    objects[COMPACTED] = _compacted(spoil(_rows()), objects, **says)
+    del objects[OBJECT]
+
+    _, examples = _judge(objects)
+
+    assert any(found in example for example in examples), examples
+
+
+def test_a_compacted_object_that_does_not_say_so_lets_nothing_vanish() -> None:
+    objects = _lake(_rows())
+    objects[COMPACTED] = objects.pop(OBJECT)
+
+    _, examples = _judge(objects)
+
+    assert examples == [f"missing: {OBJECT} is in a manifest, and not there"]
+
+
 def _twice(rows: Rows) -> Rows:
     return [*rows, rows[2]]
 

@@ -51,14 +51,20 @@ _TEXTS = ["funding_rate", "predicted_funding_rate", "open_interest"]
 _TEXTS += ["last_price", "index_price", "mark_price"]
 _HOUR_NS = 3_600_000_000_000
 _OBJECT = re.compile(
-    r"(?P<topic>.+)-(?P<partition>\d{4})-(?P<start>\d{12})-(?P<end>\d{12})\.parquet"
+    r"(?P<topic>.+)-(?P<partition>\d{4})-(?P<compact>compact-)?"
+    r"(?P<start>\d{12})-(?P<end>\d{12})\.parquet"
 )
+# In the footer of a compacted object: what it was made of, each with rows, size and sha256
+_MADE_OF = b"jetl2.compacted_from"
 _MANIFEST = re.compile(r"_manifest/(.+)/(\d{4})/(\d{12})-(\d{12})\.json")
 _COVERAGE = "data_type=coverage/"
 
 
 class Lake:
-    """A bucket that only grows: what was seen in it once stays, with the same bytes."""
+    """A bucket that only grows: what was seen in it once stays, with the same bytes.
+
+    But for objects of a closed day, which may go into a compacted one that says so.
+    """
 
     def __init__(self, client: "S3Client", bucket: str) -> None:
         """Begin with nothing seen.
@@ -75,8 +81,10 @@ class Lake:
         """Return the ETag of each object by key, and tell of those that changed or vanished."""
         pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket)
         now = {o["Key"]: o["ETag"] for page in pages for o in page.get("Contents", [])}
-        for key, etag in self._seen.items():
-            if now.get(key) != etag:
+        changed = [key for key, etag in self._seen.items() if now.get(key) != etag]
+        compacted = self._compacted(now) if changed else {}
+        for key in changed:
+            if key in now or not any(key in made_of for made_of in compacted.values()):
                 what = "changed" if key in now else "vanished"
                 verdict.tell("wrong", f"{key} has {what}")
         self._seen = now
@@ -113,12 +121,34 @@ class Lake:
         manifests = {key: at for key in keys if (at := _MANIFEST.fullmatch(key))}
         named = self._manifests(verdict, manifests, left, lost)
         objects = keys.keys() - manifests.keys()
-        for key in objects - named.keys():
+        compacted = self._compacted(objects)
+        for key in objects - named.keys() - compacted.keys():
             verdict.tell("wrong", f"{key} is of no manifest")
-        for key in named.keys() - objects:
+        gone = _stood_for(verdict, compacted, named)
+        for key in named.keys() - objects - gone:
             verdict.tell("missing", f"{key} is in a manifest, and not there")
-        self._rows(verdict, {key: named[key] for key in sorted(objects & named.keys())}, left)
+        # What is stood for is not read, whether it is still there or not
+        says: dict[str, dict[str, Any] | None] = {
+            key: named.get(key)
+            for key in sorted(objects & (named.keys() | compacted.keys()) - gone)
+        }
+        self._rows(verdict, says, left)
         return verdict
+
+    def _compacted(self, keys: Iterable[str]) -> dict[str, dict[str, dict[str, Any]]]:
+        """Return what each compacted object says that it was made of, by key."""
+        found: dict[str, dict[str, dict[str, Any]]] = {}
+        for key in keys:
+            folder, _, name = key.rpartition("/")
+            at = _OBJECT.fullmatch(name)
+            if at and at["compact"]:
+                footer = pq.read_metadata(io.BytesIO(self._get(key))).metadata or {}
+                sources = json.loads(footer.get(_MADE_OF, b'{"sources":[]}'))["sources"]
+                found[key] = {
+                    f"{folder}/{of}": {"rows": rows, "size": size, "sha256": sha256}
+                    for of, rows, size, sha256 in sources
+                }
+        return found
 
     def _manifests(
         self,
@@ -159,7 +189,10 @@ class Lake:
         return named
 
     def _rows(
-        self, verdict: Verdict, named: Mapping[str, Mapping[str, Any]], truth: Iterable[Written]
+        self,
+        verdict: Verdict,
+        named: Mapping[str, Mapping[str, Any] | None],
+        truth: Iterable[Written],
     ) -> None:
         wanted, covered = _wanted(truth)
         found: dict[str, set[Row]] = defaultdict(set)
@@ -167,7 +200,7 @@ class Lake:
             body = self._get(key)
             table = pq.read_table(io.BytesIO(body))
             told = (hashlib.sha256(body).hexdigest(), len(body), table.num_rows)
-            if told != (says["sha256"], says["size"], says["rows"]):
+            if says and told != (says["sha256"], says["size"], says["rows"]):
                 verdict.tell("wrong", f"{key} is not what its manifest says")
             if key.startswith(_COVERAGE):
                 for of in table.to_pylist():
@@ -220,6 +253,35 @@ class Lake:
 
     def _get(self, key: str) -> bytes:
         return self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
+
+
+def _stood_for(
+    verdict: Verdict,
+    compacted: Mapping[str, Mapping[str, Mapping[str, Any]]],
+    named: Mapping[str, Mapping[str, Any]],
+) -> set[str]:
+    """Return the objects in whose place compacted ones are read, and look at what those say."""
+    found: set[str] = set()
+    for key, made_of in compacted.items():
+        at = _OBJECT.fullmatch(key.rpartition("/")[2])
+        for source, says in made_of.items():
+            of = _OBJECT.fullmatch(source.rpartition("/")[2])
+            if not at or not of or not _covers(at, of):
+                verdict.tell("wrong", f"{key} was made of {source}, which is not within it")
+            elif not of["compact"]:
+                manifest = named.get(source, {})
+                if {name: manifest.get(name) for name in says} != says:
+                    verdict.tell("wrong", f"{key} was made of {source}, but not as landed")
+            found.add(source)
+    return found
+
+
+def _covers(one: re.Match[str], other: re.Match[str]) -> bool:
+    return (
+        one.group("topic", "partition") == other.group("topic", "partition")
+        and one["start"] <= other["start"]
+        and other["end"] <= one["end"]
+    )
 
 
 def _wanted(
