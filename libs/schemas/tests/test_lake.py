@@ -110,3 +110,35 @@ def test_a_compacted_object_is_listed_behind_those_that_it_stands_for(edges: lis
     first, second = (_compacted(edges[0], end) for end in edges[-2:])
 
     assert sorted([second, first, *landed])[-2:] == [first, second]
+
+
+_EDGES = st.lists(st.integers(1, 10**9), min_size=4, max_size=9, unique=True).map(sorted)
+
+
+@given(_EDGES, st.data())
+def test_a_listing_that_goes_on_while_objects_are_taken_away_holds_each_row_once(
+    edges: list[int], data: st.DataObject
+) -> None:
+    landed = [_landed(a, b) for a, b in itertools.pairwise(edges)]
+    first, second = (_compacted(edges[0], end) for end in edges[-2:])
+    # All that there is, from one step to the next; any of those taken away may go first
+    states = [
+        set(landed[:-1]),
+        {*landed[:-1], first},
+        {first, *data.draw(st.sets(st.sampled_from(landed[:-1])))},
+        {first},
+        {first, landed[-1]},
+        {first, landed[-1], second},
+        {second, *data.draw(st.sets(st.sampled_from([first, landed[-1]])))},
+        {second},
+    ]
+    # At each key the listing sees how it stands then, and time only goes on
+    keys = sorted({key for state in states for key in state})
+    moments = sorted(data.draw(st.lists(st.integers(0, 7), min_size=len(keys), max_size=len(keys))))
+    listed = [key for key, n in zip(keys, moments, strict=True) if key in states[n]]
+
+    read = [part for key in lake.current(listed) if (part := lake.parse_object(key))]
+    for key in landed[:-1]:
+        part = lake.parse_object(key)
+        assert part
+        assert sum(other.covers(part) for other in read) == 1, listed

@@ -130,12 +130,13 @@ run "each_only_what_it_needs" {
           for resource in statement.Resource : split("/", resource)[3] if contains(statement.Action, "kafka-cluster:WriteData")
         ]
       ]) } == {
-      ingestor = ["raw.*"]
-      merger   = ["market.*", "control.*", "dead.*", "merger.changelog"]
-      landing  = []
-      export   = []
-      api-grpc = []
-      operator = ["raw.*", "redrive.changelog"]
+      ingestor   = ["raw.*"]
+      merger     = ["market.*", "control.*", "dead.*", "merger.changelog"]
+      landing    = []
+      compaction = []
+      export     = []
+      api-grpc   = []
+      operator   = ["raw.*", "redrive.changelog"]
     }
     error_message = "Somebody may write to a topic that is another's."
   }

@@ -59,8 +59,8 @@ class Summary:
     replaced: int = 0
     removed: int = 0
     rows: int = 0
-    size_before: int = 0
-    size: int = 0
+    size_bytes_before: int = 0
+    size_bytes: int = 0
     skipped: dict[str, int] = field(default_factory=dict)
 
 
@@ -130,8 +130,8 @@ def _add(summary: Summary, done: Done) -> None:
     summary.replaced += done.replaced
     summary.removed += done.removed
     summary.rows += done.rows
-    summary.size_before += done.size_before
-    summary.size += done.size
+    summary.size_bytes_before += done.size_before
+    summary.size_bytes += done.size
     if done.skipped:
         summary.skipped[done.skipped] = summary.skipped.get(done.skipped, 0) + 1
 
