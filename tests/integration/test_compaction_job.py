@@ -10,9 +10,9 @@ import re
 import sys
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import duckdb
 import pytest
@@ -22,6 +22,8 @@ from jetl2.api_grpc import store
 from jetl2.api_grpc.catalog import Catalog
 from jetl2.devstack import folders, spark
 from jetl2.devstack.s3 import S3
+from jetl2.export.run import Job
+from jetl2.export.spec import Unit, parse
 from jetl2.formats import tardis
 from jetl2.landing import crash
 from jetl2.landing.compaction import run, task
@@ -273,26 +275,14 @@ def test_killed_at_each_point_it_leaves_each_row_once_for_our_readers(
 
 
 def test_two_runs_and_landing_beside_each_other_do_no_harm(world: World) -> None:
-    settings = Settings(lake=world.url, compact_days=36500)
     summaries: list[Summary] = []
     failures: list[Any] = []
 
-    def compact(works: Sequence[Work]) -> Iterator[Done | LandingError]:
-        shelf = Shelf(world.url)
-        for work in works:
-            try:
-                yield task.compact(work, shelf)
-            except LandingError as error:
-                yield error
-
     def once() -> None:
-        summary = Summary()
-        summaries.append(summary)
         try:
-            now_ts = DAY + 30 * 3600 * 10**9
-            failures.extend(
-                run.run(settings, summary, store=Shelf(world.url), compact=compact, now_ts=now_ts)
-            )
+            summary, problems = _compact(world)
+            summaries.append(summary)
+            failures.extend(problems)
         except Exception as error:  # noqa: BLE001 - told below
             failures.append(error)
 
@@ -308,9 +298,56 @@ def test_two_runs_and_landing_beside_each_other_do_no_harm(world: World) -> None
     once()
 
     assert failures == []
-    assert summaries[0].objects > 0
+    assert sum(summary.objects for summary in summaries) > 10
     world.judge(world.objects())
     assert len(world.objects()) == 2 * 4 + 2
+
+
+def test_an_export_goes_on_when_its_objects_are_compacted_while_it_reads_them(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places = {"lake": world.url, "downloads": world.url.replace("/lake", "/out")}
+    units = [*_units("x", world.seen())]
+    units.append(units[0] | {"key": "units/never.csv.gz", "objects": ["never.parquet"]})
+    job = Job(parse(json.dumps({"job": "j", **places, "units": units})), lambda *_: None)
+    planned = job.prepare()
+    calls: list[list[Unit]] = []
+
+    def make(job: Job, _: object, units: Mapping[int, Unit]) -> None:
+        calls.append(list(units.values()))
+        if len(calls) == 1:
+            assert _compact(world)[1] == []
+            message = "Caused by: java.io.FileNotFoundException"
+            raise RuntimeError(message)
+        job.done.update(units)
+
+    monkeypatch.setattr(Job, "_make", make)
+    job.make(cast("Any", None), planned)
+
+    assert (job.done, job.failed) == ({0, 1, 2}, {3})
+    assert [len(call) for call in calls] == [3, 1, 1, 1]
+    for [unit] in calls[1:]:
+        names = (*unit.objects, *unit.gap_objects)
+        assert len(names) == 2
+        assert all("-compact-" in name for name in names)
+
+
+def _compact(world: World) -> tuple[Summary, list[LandingError]]:
+    """Compact in this process, without Spark; return what was done, and what went wrong."""
+    settings, summary = Settings(lake=world.url, compact_days=36500), Summary()
+
+    def compact(works: Sequence[Work]) -> Iterator[Done | LandingError]:
+        shelf = Shelf(world.url)
+        for work in works:
+            try:
+                yield task.compact(work, shelf)
+            except LandingError as error:
+                yield error
+
+    now_ts = DAY + 30 * 3600 * 10**9
+    store = Shelf(world.url)
+    failures = run.run(settings, summary, store=store, compact=compact, now_ts=now_ts)
+    return summary, list(failures)
 
 
 def _units(name: str, keys: Sequence[str]) -> list[dict[str, Any]]:
