@@ -179,7 +179,10 @@ def test_buckets_keep_what_they_should(account: Account) -> None:
 
     assert rules("downloads")["exported-files"]["Expiration"]["Days"] == 7
     lake = rules("lake")
-    assert not any("Expiration" in rule for rule in lake.values())
+    # Nothing goes by its age; what is left of what was deleted does
+    assert [rule["Expiration"] for rule in lake.values() if "Expiration" in rule] == [
+        {"ExpiredObjectDeleteMarker": True}
+    ]
     assert lake["replaced-objects"]["NoncurrentVersionExpiration"]["NoncurrentDays"] == 14
     (archive,) = lake["raw-archive"]["Transitions"]
     assert (archive["Days"], archive["StorageClass"]) == (30, "GLACIER_IR")
@@ -208,6 +211,7 @@ def test_each_role_is_taken_on_by_its_own_and_has_one_policy(account: Account) -
         "merger": pods,
         "api-grpc": pods,
         "landing": jobs,
+        "compaction": jobs,
         "export": jobs,
         "scheduler": {"Service": "scheduler.amazonaws.com"},
         "operator": {"AWS": [f"arn:aws:iam::{ACCOUNT}:role/admin"]},
@@ -222,6 +226,10 @@ def test_policies_name_what_was_made(account: Account) -> None:
     landing = _policy(account, "landing", "workload")
     assert landing["WriteLake"]["Resource"] == [f"arn:aws:s3:::{PREFIX}-lake/*"]
     assert landing["Encryption"]["Resource"] == [key]
+    compaction = _policy(account, "compaction", "workload")
+    rows = f"arn:aws:s3:::{PREFIX}-lake/data_type=*"
+    assert compaction["TakeAwayReplaced"]["Resource"] == [f"{rows}.parquet"]
+    assert compaction["WriteCompacted"]["Resource"] == [f"{rows}-compact-*.parquet"]
     release = _policy(account, "release", "publish")
     assert release["PushImages"]["Resource"] == sorted(r["repositoryArn"] for r in repositories)
     assert release["PutJobs"]["Resource"] == [
