@@ -68,6 +68,27 @@ resource "aws_prometheus_workspace" "this" {
   alias = var.prefix
 }
 
+# AWS' own collector: it reads the pods' metrics from the private subnets, and needs nothing in the cluster. With the
+# cluster's access entries it lets itself in.
+resource "aws_prometheus_scraper" "this" {
+  alias                = var.prefix
+  scrape_configuration = templatefile("${path.module}/scrape.yaml", { namespace = var.namespace })
+
+  source {
+    eks {
+      cluster_arn        = var.cluster_arn
+      subnet_ids         = var.subnet_ids
+      security_group_ids = [var.cluster_security_group_id]
+    }
+  }
+
+  destination {
+    amp {
+      workspace_arn = aws_prometheus_workspace.this.arn
+    }
+  }
+}
+
 resource "aws_prometheus_rule_group_namespace" "this" {
   name         = "jetl2"
   workspace_id = aws_prometheus_workspace.this.id

@@ -72,3 +72,28 @@ variable "failed_queue_name" {
   description = "Queue of the starts that failed, as module scheduler has it."
   type        = string
 }
+
+variable "cluster_arn" {
+  description = "EKS cluster whose pods the collector reads."
+  type        = string
+}
+
+variable "cluster_security_group_id" {
+  description = "Security group of that cluster and its nodes, which the collector joins to reach the pods."
+  type        = string
+}
+
+variable "subnet_ids" {
+  description = "Subnets that the collector reads from, in two zones at least."
+  type        = list(string)
+
+  validation {
+    condition     = length(var.subnet_ids) >= 2
+    error_message = "subnet_ids must be at least two subnets, in different zones: the collector wants no fewer."
+  }
+}
+
+variable "namespace" {
+  description = "Namespace of the services."
+  type        = string
+}

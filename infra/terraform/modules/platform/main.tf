@@ -170,13 +170,17 @@ module "scheduler" {
 module "observability" {
   source = "../observability"
 
-  prefix            = var.prefix
-  environment       = var.environment
-  region            = var.region
-  account_id        = local.account_id
-  alarm_emails      = var.alarm_emails
-  budget_usd        = var.budget_usd
-  brokers           = var.brokers
-  application_ids   = module.emr.application_ids
-  failed_queue_name = module.scheduler.failed_queue_name
+  prefix                    = var.prefix
+  environment               = var.environment
+  region                    = var.region
+  account_id                = local.account_id
+  alarm_emails              = var.alarm_emails
+  budget_usd                = var.budget_usd
+  brokers                   = var.brokers
+  application_ids           = module.emr.application_ids
+  failed_queue_name         = module.scheduler.failed_queue_name
+  cluster_arn               = module.eks.cluster_arn
+  cluster_security_group_id = module.eks.security_group_id
+  subnet_ids                = module.network.private_subnet_ids
+  namespace                 = module.eks.namespace
 }

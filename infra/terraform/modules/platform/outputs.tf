@@ -73,6 +73,10 @@ output "chart_values" {
       cidr             = var.cidr
       partitions       = module.msk.partitions
     }
+    metrics = {
+      serviceMonitor = false
+      cidr           = var.cidr
+    }
     api = {
       lake      = "s3://${module.s3.names.lake}"
       downloads = "s3://${module.s3.names.downloads}"

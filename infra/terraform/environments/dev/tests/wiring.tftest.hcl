@@ -14,6 +14,12 @@ mock_provider "aws" {
   mock_resource "aws_msk_configuration" {
     defaults = { arn = "arn:aws:kafka:eu-central-1:123456789012:configuration/c/u" }
   }
+  mock_resource "aws_prometheus_workspace" {
+    defaults = { arn = "arn:aws:aps:eu-central-1:123456789012:workspace/ws-1" }
+  }
+  mock_resource "aws_eks_cluster" {
+    defaults = { arn = "arn:aws:eks:eu-central-1:123456789012:cluster/c" }
+  }
   mock_resource "aws_sns_topic" {
     defaults = { arn = "arn:aws:sns:eu-central-1:123456789012:t" }
   }

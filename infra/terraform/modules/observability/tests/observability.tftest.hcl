@@ -1,4 +1,7 @@
 mock_provider "aws" {
+  mock_resource "aws_prometheus_workspace" {
+    defaults = { arn = "arn:aws:aps:eu-central-1:123456789012:workspace/ws-1" }
+  }
   mock_resource "aws_sns_topic" {
     defaults = { arn = "arn:aws:sns:eu-central-1:123456789012:jetl2-test-alarms" }
   }
@@ -17,6 +20,11 @@ variables {
   brokers           = 3
   application_ids   = { landing = "app-1", export = "app-2" }
   failed_queue_name = "jetl2-test-failed-starts"
+  cluster_arn       = "arn:aws:eks:eu-central-1:123456789012:cluster/jetl2-test"
+  subnet_ids        = ["subnet-a", "subnet-b", "subnet-c"]
+  namespace         = "jetl2"
+
+  cluster_security_group_id = "sg-cluster"
 }
 
 run "alarms_are_heard" {
@@ -51,6 +59,16 @@ run "alarms_are_heard" {
   }
 
   assert {
+    condition = (
+      aws_prometheus_scraper.this.destination[0].amp[0].workspace_arn == aws_prometheus_workspace.this.arn &&
+      aws_prometheus_scraper.this.source[0].eks[0].security_group_ids == toset(["sg-cluster"]) &&
+      length(aws_prometheus_scraper.this.source[0].eks[0].subnet_ids) == 3 &&
+      yamldecode(aws_prometheus_scraper.this.scrape_configuration).scrape_configs[0].kubernetes_sd_configs[0].namespaces.names == ["jetl2"]
+    )
+    error_message = "Nothing collects the services' metrics into the workspace that alerts ask."
+  }
+
+  assert {
     condition     = length(jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets[0].properties.metrics) == 3
     error_message = "The dashboard leaves a broker out."
   }
@@ -66,7 +84,10 @@ run "wrong_values_are_refused" {
     alarm_emails = []
     budget_usd   = 0
     brokers      = 0
+    subnet_ids   = ["subnet-a"]
   }
 
-  expect_failures = [var.prefix, var.region, var.account_id, var.alarm_emails, var.budget_usd, var.brokers]
+  expect_failures = [
+    var.prefix, var.region, var.account_id, var.alarm_emails, var.budget_usd, var.brokers, var.subnet_ids,
+  ]
 }
