@@ -3,7 +3,9 @@ zones  = ["eu-central-1a", "eu-central-1b", "eu-central-1c"]
 prefix = "jetl2-dev"
 nat    = "single"
 
-exchanges             = ["binance", "kraken"]
+exchanges = ["binance", "kraken"]
+# Never changed: it says which symbol lies where
+partitions            = 12
 brokers               = 3
 broker_type           = "kafka.m7g.large"
 broker_storage_gb     = 50
@@ -13,7 +15,9 @@ download_days = 7
 # Nothing here is worth keeping
 force_destroy = true
 
-job_versions = { landing = "0.1.0", export = "0.1.0" }
+emr_release     = "emr-spark-8.0.0"
+landing_minutes = 15
+job_versions    = { landing = "0.1.0", export = "0.1.0" }
 landing_jars = [
   "spark-sql-kafka-0-10_2.13-4.0.1.jar",
   "spark-token-provider-kafka-0-10_2.13-4.0.0.jar",

@@ -18,6 +18,11 @@ variable "exchanges" {
   type        = set(string)
 }
 
+variable "partitions" {
+  description = "Partitions of every topic; fixed for the life of the environment."
+  type        = number
+}
+
 variable "brokers" {
   description = "Kafka's brokers, a multiple of 3."
   type        = number
@@ -51,6 +56,16 @@ variable "download_days" {
 variable "force_destroy" {
   description = "Whether buckets and image repositories may be destroyed with what they hold."
   type        = bool
+}
+
+variable "emr_release" {
+  description = "EMR release of the jobs: emr-spark-8.0.0, or one of 7.x where a region has no other."
+  type        = string
+}
+
+variable "landing_minutes" {
+  description = "Minutes between two runs of landing."
+  type        = number
 }
 
 variable "job_versions" {

@@ -17,6 +17,7 @@ module "platform" {
   region                = var.region
   zones                 = var.zones
   exchanges             = var.exchanges
+  partitions            = var.partitions
   brokers               = var.brokers
   broker_type           = var.broker_type
   broker_storage_gb     = var.broker_storage_gb
@@ -24,6 +25,8 @@ module "platform" {
   nat                   = var.nat
   download_days         = var.download_days
   force_destroy         = var.force_destroy
+  emr_release           = var.emr_release
+  landing_minutes       = var.landing_minutes
   job_versions          = var.job_versions
   landing_jars          = var.landing_jars
   job_cpu               = var.job_cpu

@@ -9,6 +9,8 @@ exchanges = [
   "gate-io", "gemini", "hitbtc", "huobi", "hyperliquid", "kraken", "kucoin", "mexc", "okex", "phemex",
   "poloniex", "upbit",
 ]
+# Never changed: it says which symbol lies where
+partitions            = 12
 brokers               = 6
 broker_type           = "kafka.m7g.xlarge"
 broker_storage_gb     = 1000
@@ -17,7 +19,9 @@ broker_storage_max_gb = 6000
 download_days = 30
 force_destroy = false
 
-job_versions = { landing = "0.1.0", export = "0.1.0" }
+emr_release     = "emr-spark-8.0.0"
+landing_minutes = 15
+job_versions    = { landing = "0.1.0", export = "0.1.0" }
 landing_jars = [
   "spark-sql-kafka-0-10_2.13-4.0.1.jar",
   "spark-token-provider-kafka-0-10_2.13-4.0.0.jar",

@@ -43,7 +43,6 @@ variable "exchanges" {
 variable "partitions" {
   description = "Partitions of every topic; fixed for the life of the environment."
   type        = number
-  default     = 12
 }
 
 variable "brokers" {
@@ -86,7 +85,6 @@ variable "force_destroy" {
 variable "emr_release" {
   description = "EMR release of the jobs."
   type        = string
-  default     = "emr-spark-8.0.0"
 }
 
 variable "job_versions" {
@@ -115,7 +113,6 @@ variable "job_cpu" {
 variable "landing_minutes" {
   description = "Minutes between two runs of landing."
   type        = number
-  default     = 15
 
   validation {
     condition     = var.landing_minutes >= 5 && var.landing_minutes <= 1440 && floor(var.landing_minutes) == var.landing_minutes

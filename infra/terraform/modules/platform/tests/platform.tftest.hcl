@@ -10,6 +10,9 @@ variables {
   region                = "eu-central-1"
   zones                 = ["eu-central-1a", "eu-central-1b", "eu-central-1c"]
   exchanges             = ["one", "two"]
+  partitions            = 12
+  emr_release           = "emr-spark-8.0.0"
+  landing_minutes       = 15
   brokers               = 3
   broker_type           = "kafka.m7g.large"
   broker_storage_gb     = 50
