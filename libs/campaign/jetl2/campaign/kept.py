@@ -88,6 +88,25 @@ class Kept:
         what = f"{self.name} ends with code {code} for the {times}th time"
         wait_until(lambda: self.ended[code] >= times, what, timeout_s=timeout_s, interval_s=0.02)
 
+    def end_in_order(self) -> None:
+        """Ask it to end, and wait until a life has ended as asked; it is started again.
+
+        A life that was in doubt when asked, or did not know signals yet, ends otherwise: then the
+        next one is asked.
+
+        Raises:
+            NotReadyError: It lives on.
+        """
+        in_order = self.ended[0]
+        while self.ended[0] == in_order:
+            lives = self.ended.total()
+            self.signal(signal.SIGTERM)
+            self._wait_lives(lives + 1)
+
+    def _wait_lives(self, count: int) -> None:
+        what = f"{self.name} ends for the {count}th time"
+        wait_until(lambda: self.ended.total() >= count, what, timeout_s=60, interval_s=0.02)
+
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the life that it has now."""
         with self._lock:
@@ -130,10 +149,12 @@ class Kept:
             time.sleep(_LOOK_S)
             if self.process.exit_code() is None:
                 continue
-            self.ended[self.process.stop()] += 1
+            code = self.process.stop()
             with self._lock:
                 if self._wanted:
                     self.process = self._start()
+            # Last: who waited for it may signal the next life
+            self.ended[code] += 1
 
     def _start(self) -> Process:
         given = self._given | self._once

@@ -41,9 +41,7 @@ def _kill(at: Site, recorder: Recorder) -> None:
 
 
 def _restart(at: Site, recorder: Recorder) -> None:
-    ended = recorder.ended[0]
-    recorder.signal(signal.SIGTERM)
-    recorder.wait_ended(0, ended + 1)
+    recorder.end_in_order()
     at.trial.did("recorder restarted in order")
 
 
