@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs landing and export on Spark 3.5, that of EMR 7.x, from the built archives: `make spark35`.
+# Runs landing, compaction and export on Spark 3.5, that of EMR 7.x, from the built archives: `make spark35`.
 #
 #   build-support/spark35.sh [ARGUMENT OF PYTEST...]
 #
@@ -23,4 +23,5 @@ exec "$cache/env/dev/bin/python" -m pytest -ra -p no:cacheprovider \
   "$@" \
   "tests/integration/test_landing_job.py::test_the_archive_of_a_release_lands_as_emr_runs_it" \
   "tests/integration/api/test_api_emr.py::test_the_archive_of_a_release_makes_files_as_emr_runs_it" \
+  "tests/integration/test_compaction_job.py::test_killed_at_each_point_it_leaves_each_row_once_for_our_readers" \
   "tests/integration/test_export_job.py"
