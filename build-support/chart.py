@@ -81,6 +81,8 @@ def render(
     argv += ["jetl2", str(chart)] if command == "template" else [str(chart), "--strict"]
     argv += [f"--values={folder / 'values.yaml'}", f"--values={OUTPUTS}"]
     argv += [f"--set-file=ingestor.feeds={folder / 'feeds.toml'}"]
+    # Off on AWS, whose collector needs none; rendered all the same, for those who have an operator
+    argv += ["--set=metrics.serviceMonitor=true"]
     argv += ["--namespace=jetl2", f"--kube-version={version}", *options]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     if done.returncode == SKIP:
