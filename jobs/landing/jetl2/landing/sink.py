@@ -1,8 +1,8 @@
 """The lake: objects in S3, written with one request each."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import boto3
 from botocore.config import Config
@@ -11,9 +11,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 from jetl2.landing.errors import UnavailableError
 
 if TYPE_CHECKING:
+    from botocore.response import StreamingBody
     from mypy_boto3_s3 import S3Client
 
-MISSING = {"NoSuchKey", "404", "NotFound"}
+_MISSING = {"NoSuchKey", "404", "NotFound"}
 # What S3 answers to a conditional put that meets an object
 THERE = {"PreconditionFailed", "412"}
 
@@ -45,27 +46,13 @@ class Lake:
 
     def put_new(self, key: str, body: bytes) -> bool:
         """Write an object unless there is one; return whether it was written."""
-        with errors("write", key):
-            try:
-                self._client.put_object(
-                    Bucket=self._bucket, Key=self._prefix + key, Body=body, IfNoneMatch="*"
-                )
-            except ClientError as error:
-                if error_code(error) not in THERE:
-                    raise
-                return False
-            return True
+        return self._create(key, body, THERE)
 
     def get(self, key: str) -> bytes | None:
         """Return an object, None when there is none."""
         with errors("read", key):
-            try:
-                answer = self._client.get_object(Bucket=self._bucket, Key=self._prefix + key)
-            except ClientError as error:
-                if error_code(error) not in MISSING:
-                    raise
-                return None
-            return answer["Body"].read()
+            body = self._open(key)
+            return None if body is None else body.read()
 
     def keys(self, prefix: str) -> list[str]:
         """Return the keys that begin so, in order."""
@@ -79,9 +66,30 @@ class Lake:
                 for found in page.get("Contents", [])
             ]
 
+    def _create(self, key: str, body: bytes | BinaryIO, there: Collection[str]) -> bool:
+        """Write an object unless S3 answers with one of the codes that say it is there."""
+        with errors("write", key):
+            try:
+                self._client.put_object(
+                    Bucket=self._bucket, Key=self._prefix + key, Body=body, IfNoneMatch="*"
+                )
+            except ClientError as error:
+                if _code(error) not in there:
+                    raise
+                return False
+            return True
 
-def error_code(error: ClientError) -> str:
-    """Return what S3 calls an error."""
+    def _open(self, key: str) -> "StreamingBody | None":
+        """Return what an object's bytes are read from, None when there is none."""
+        try:
+            return self._client.get_object(Bucket=self._bucket, Key=self._prefix + key)["Body"]
+        except ClientError as error:
+            if _code(error) not in _MISSING:
+                raise
+            return None
+
+
+def _code(error: ClientError) -> str:
     return str(error.response.get("Error", {}).get("Code", ""))
 
 

@@ -4,11 +4,9 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from botocore.exceptions import ClientError
-
 from jetl2.landing import sink
 from jetl2.landing.errors import UnavailableError
-from jetl2.landing.sink import MISSING, THERE, error_code, errors
+from jetl2.landing.sink import THERE, errors
 
 _CHUNK = 1024 * 1024
 # Also what AWS answers while another write of the key is under way
@@ -50,30 +48,19 @@ class Shelf(sink.Lake):
         """Write an object into a file and return its sha256; None when there is none."""
         digest = hashlib.sha256()
         with errors("read", key):
-            try:
-                answer = self._client.get_object(Bucket=self._bucket, Key=self._prefix + key)
-            except ClientError as error:
-                if error_code(error) not in MISSING:
-                    raise
+            body = self._open(key)
+            if body is None:
                 return None
             with to.open("wb") as file:
-                for chunk in answer["Body"].iter_chunks(_CHUNK):
+                for chunk in body.iter_chunks(_CHUNK):
                     digest.update(chunk)
                     file.write(chunk)
         return digest.hexdigest()
 
     def put_new_file(self, key: str, path: Path) -> bool:
         """Write an object from a file unless there is one; return whether it was written."""
-        with errors("write", key), path.open("rb") as body:
-            try:
-                self._client.put_object(
-                    Bucket=self._bucket, Key=self._prefix + key, Body=body, IfNoneMatch="*"
-                )
-            except ClientError as error:
-                if error_code(error) not in _THERE:
-                    raise
-                return False
-        return True
+        with path.open("rb") as body:
+            return self._create(key, body, _THERE)
 
     def remove(self, keys: Sequence[str]) -> None:
         """Take objects away; what is gone already is no error."""
