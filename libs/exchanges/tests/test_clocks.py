@@ -16,10 +16,15 @@ HOUR = 3600 * SECOND
 
 
 class Recorded(Okx):
-    """A book whose recorders have clocks of their own; the exchange's is right."""
+    """A book whose recorders have clocks of their own; the exchange's is right.
 
-    def __init__(self) -> None:
+    Args:
+        silent: The exchange does not say the time of a snapshot.
+    """
+
+    def __init__(self, *, silent: bool = False) -> None:
         super().__init__()
+        self.silent = silent
         self.ahead: dict[str, int] = {}
         self.late: dict[str, int] = {}
         self.written: list[MarketRecord] = []
@@ -34,7 +39,7 @@ class Recorded(Okx):
 
     def say(self, prev: int, last: int, connection: str = "c1", *levels: tuple[str, str]) -> Any:
         """Send a delta, or with `prev` -1 a snapshot, stamped by the exchange's clock."""
-        at = self.now - self.late.get(connection, 0)
+        at = 0 if self.silent and prev < 0 else self.now - self.late.get(connection, 0)
         item: dict[str, Any] = {"bids": levels or [("9", str(last))], "asks": [("11", "2")]}
         item |= {"ts": str(at // 10**6)}
         item |= {"checksum": 0, "seqId": last, "prevSeqId": prev}
@@ -269,6 +274,30 @@ def test_a_book_that_goes_on_by_a_late_recorder_does_not_go_back() -> None:
     times = [r.exchange_ts for r in feed.written]
     assert times == sorted(times)
     assert not [r for r in feed.written if isinstance(r, Gap)]
+
+
+@pytest.mark.parametrize("feed", [Recorded(), Recorded(silent=True)])
+def test_a_late_recorder_takes_over_whether_or_not_its_snapshot_said_its_time(
+    feed: Recorded,
+) -> None:
+    """Both heard the exchange for seconds, then one died without a word."""
+    feed.say(-1, 10, "c1")
+    feed.wait(3)
+    begun = feed.now
+    for last in range(11, 20):
+        feed.wait(1)
+        feed.say(last - 1, last, "c1")
+    feed.now = begun
+    assert feed.say(-1, 12, "c2") == []
+    found: list[Output] = []
+    for last in range(13, 30):
+        feed.wait(1)
+        found += feed.say(last - 1, last, "c2")
+
+    record = next(o for o in found if isinstance(o, BookDelta))
+    assert record.reason == records.HANDOVER
+    assert not [o for o in found if isinstance(o, Gap)]
+    assert in_order(feed)
 
 
 def test_a_late_recorder_that_loses_something_before_it_has_caught_up_is_a_gap() -> None:

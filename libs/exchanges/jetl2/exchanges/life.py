@@ -300,12 +300,14 @@ class Life:
             del state.standbys[raw.connection_id]
             self._request(found.reason)
             return
+        fields = message if isinstance(message, BookDelta) else message.book
+        # A snapshot that does not say its time is no newer than what follows it
+        standby.exchange_ts = standby.exchange_ts or fields.exchange_ts
         heard_ts = self._heard_ts()
         if standby.ahead_ts and standby.heard_ts == heard_ts:
             if raw.local_ts - standby.ahead_ts >= SILENT_NS:
                 self._hand_over(records.DISCONNECTED, "silent while another connection is not")
             return
-        fields = message if isinstance(message, BookDelta) else message.book
         silent = self._passed_ns(heard_ts, fields) >= SILENT_NS
         standby.ahead_ts, standby.heard_ts = (raw.local_ts, heard_ts) if silent else (0, 0)
 

@@ -76,7 +76,7 @@ class Standby:
 
     Args:
         began_ts: local_ts of its snapshot.
-        exchange_ts: The same by the exchange's clock; 0: not said.
+        exchange_ts: The same by the exchange's clock, or of the first delta that said it; 0: not said.
         behind: It was stamped before what the first connection had told already: late, or by a
             recorder whose clock is wrong.
         ahead_ts: local_ts of the first delta that came when the first connection had been silent
