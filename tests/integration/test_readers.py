@@ -7,7 +7,6 @@ import gzip
 import json
 import os
 import random
-import signal
 import subprocess
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -46,12 +45,7 @@ def python() -> Path:
 
 def _read(python: Path, folder: Path) -> dict[str, dict[str, Any]]:
     script = Path(__file__).with_name("field_readers.py")
-    # hftbacktest 2.4.4's compiled converter dies of SIGSEGV now and then, in correct_event_order,
-    # on files that it converts at the next attempt: that is no verdict on the file
     done = subprocess.run([python, script, folder], capture_output=True, check=False)
-    for _ in range(5):
-        if done.returncode == -signal.SIGSEGV:
-            done = subprocess.run([python, script, folder], capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()[-4000:]
     answer: dict[str, dict[str, Any]] = json.loads(done.stdout)
     return answer

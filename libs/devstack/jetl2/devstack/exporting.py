@@ -8,6 +8,7 @@ from typing import NamedTuple
 from jetl2.client.client import Client
 from jetl2.client.download import sha256
 from jetl2.client.errors import ClientError
+from jetl2.client.messages import result
 from jetl2.devstack.errors import StackError
 from jetl2.devstack.sources import Source
 from jetl2.devstack.stages import Update
@@ -34,7 +35,6 @@ class Files(NamedTuple):
         name: Of the export.
         paths: By (exchange, data type, symbol, date).
         missing: Days of a data type of which nothing was recorded.
-        repeat_s: How long the same request took once more.
     """
 
     name: str
@@ -42,7 +42,6 @@ class Files(NamedTuple):
     rows: int
     size: int
     missing: int
-    repeat_s: float
 
     def of(self, exchange: str, data_type: str, symbol: str) -> list[Path]:
         """Return the files of one type of one symbol, in order of their days."""
@@ -63,7 +62,7 @@ class Coverage(NamedTuple):
 def export(address: str, request: Request, out: Path, update: Update) -> Files:
     """Make an export, download its files into a folder, and verify each by its sha256.
 
-    The same request is then made again, which must give the same export at once.
+    The same request is then made again, which must be answered with the same export, already done.
 
     Raises:
         StackError: The API refused, the export failed, or a file is not what the manifest says.
@@ -82,14 +81,12 @@ def export(address: str, request: Request, out: Path, update: Update) -> Files:
             update(0, 0, f"downloading {made.file_count:,} files")
             client.download(made.name, out)
             files = list(client.files(made.name))
-            began = time.monotonic()
-            again = client.wait(client.create_export(*asked).name, None, _TIMEOUT_S)
-            repeat_s = time.monotonic() - began
+            again = client.create_export(*asked)
     except (ClientError, TimeoutError) as error:
         message = f"the export failed: {error}"
         raise StackError(message) from error
-    if again.name != made.name:
-        message = f"the same request gave {made.name} and then {again.name}"
+    if not again.done or result(again).name != made.name:
+        message = f"the same request gave {made.name} and was then prepared anew: {again}"
         raise StackError(message)
     paths = {}
     for file in files:
@@ -99,7 +96,7 @@ def export(address: str, request: Request, out: Path, update: Update) -> Files:
             raise StackError(message)
         paths[file.exchange, file.data_type, file.symbol, file.date] = path
     rows, size = (sum(f.rows for f in files), sum(f.size_bytes for f in files))
-    return Files(made.name, paths, rows, size, len(made.missing), repeat_s)
+    return Files(made.name, paths, rows, size, len(made.missing))
 
 
 def coverage(address: str, wanted: Sequence[Source]) -> Coverage:
