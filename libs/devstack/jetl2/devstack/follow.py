@@ -123,7 +123,8 @@ def following(
             "isolation.level": "read_committed",
             "enable.auto.commit": False,
             "auto.offset.reset": "error",
-            "fetch.wait.max.ms": 10,
+            # An empty answer is all that this delays: what is there comes at once
+            "fetch.wait.max.ms": 100,
         }
     )
     names = [topics.market(exchange) for exchange in exchanges]

@@ -91,6 +91,7 @@ class Market:
             bid -= self._random.randint(1, 4)
             ask += self._random.randint(1, 4)
         self._opening = (dict(self.bids), dict(self.asks), self.update_id)
+        self._best = self._found_best()
 
     def before(self) -> "Market":
         """Return the market as it was before any event, to look at: no delta goes on from there."""
@@ -98,12 +99,13 @@ class Market:
         bids, asks, number = self._opening
         # One less: even the first event does not follow
         old.bids, old.asks, old.update_id, old.ts = dict(bids), dict(asks), number - 1, 0
+        old._best = old._found_best()  # noqa: SLF001 - one of our own
         return old
 
     def step(self, now: int) -> Event:
         """Change the book once; `now` (ns) gives the event's time unless that is taken."""
         self.ts = max(now // _MS * _MS, self.ts + _MS)
-        before = self.best()
+        before = self._best
         event = Event(ts=self.ts, prev_id=self.update_id)
         if self._random.random() < 0.3:
             event.trade = self._trade(event)
@@ -113,7 +115,8 @@ class Market:
         event.first_id = self.update_id + 1
         self.update_id += len(event.bids) + len(event.asks)
         event.last_id = self.update_id
-        event.top_changed = self.best() != before
+        self._best = self._found_best()
+        event.top_changed = self._best != before
         self.events += 1
         if self._sample_every and self.events % self._sample_every == 0:
             self.samples[event.ts] = self.book()
@@ -121,6 +124,9 @@ class Market:
 
     def best(self) -> tuple[int, int, int, int]:
         """Return bid price, bid size, ask price, ask size of the top."""
+        return self._best
+
+    def _found_best(self) -> tuple[int, int, int, int]:
         bid, ask = max(self.bids), min(self.asks)
         return bid, self.bids[bid], ask, self.asks[ask]
 

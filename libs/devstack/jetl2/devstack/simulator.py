@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from http import HTTPStatus
 
-from websockets.asyncio.server import ServerConnection
+from websockets.asyncio.server import ServerConnection, broadcast
 from websockets.exceptions import ConnectionClosed
 
 from jetl2.devstack import faults, server
@@ -41,13 +41,12 @@ NO_PING, NO_PONG, TOO_OLD = "no ping", "no pong", "too old"
 
 
 class Connection:
-    """One client: its feed, and the frames that wait to be written."""
+    """One client and its feed."""
 
     def __init__(self, feed: Feed, socket: ServerConnection) -> None:
         """Take a new connection."""
         self.feed = feed
         self.socket = socket
-        self.queue: asyncio.Queue[str | bytes] = asyncio.Queue()
         # Reordered frames by symbol, to follow the next one of that symbol
         self.held: dict[str, list[str | bytes]] = {}
         self.silent = False
@@ -191,10 +190,7 @@ class Simulator:
         feed = self.dialect.connect(path, self.markets, self.connections_made)
         connection = Connection(feed, socket)
         self._open.append(connection)
-        parts = [
-            asyncio.create_task(self._write(connection)),
-            asyncio.create_task(self._watch(connection)),
-        ]
+        watching = asyncio.create_task(self._watch(connection))
         try:
             for frame in feed.greet():
                 self._send(connection, frame)
@@ -206,9 +202,8 @@ class Simulator:
         finally:
             if connection in self._open:
                 self._open.remove(connection)
-            for part in parts:
-                part.cancel()
-            await asyncio.gather(*parts, return_exceptions=True)
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
 
     def answer(self, asked: server.Asked) -> server.Answer | None:
         """Answer HTTP: the exchange's own paths, the control path, and who may open a websocket."""
@@ -295,13 +290,9 @@ class Simulator:
                 self._put(connection, held, BOOK)
 
     def _put(self, connection: Connection, text: str | bytes, kind: str) -> None:
-        connection.queue.put_nowait(text)
+        # Without waiting, as an exchange does not either: half of what a frame costs by `send`
+        broadcast((connection.socket,), text)
         self.sent[kind] += 1
-
-    async def _write(self, connection: Connection) -> None:
-        with suppress(ConnectionClosed):
-            while True:
-                await connection.socket.send(await connection.queue.get())
 
     async def _watch(self, connection: Connection) -> None:
         """Ping, and cut who does not do its part."""

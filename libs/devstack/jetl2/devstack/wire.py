@@ -1,18 +1,20 @@
 """How the simulated exchanges write times and JSON."""
 
-import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
+
 from jetl2.devstack.market import Listing
 
 _MS = 1_000_000
+_json = msgspec.json.Encoder()
 
 
 def dumps(document: Any) -> str:
     """Return compact JSON."""
-    return json.dumps(document, separators=(",", ":"), ensure_ascii=False)
+    return _json.encode(document).decode()
 
 
 def ms(ts: int) -> int:
