@@ -56,6 +56,6 @@ _files = [
     for file in (resources.files("jetl2.schemas") / "avsc").iterdir()
     if file.name.endswith(".avsc")
 ]
-_schemas: dict[bytes, Any] = {_head(s): parse_schema(s, _write_hint=False) for s in _files}
+_schemas: dict[bytes, Any] = {_head(s): parse_schema(s) for s in _files}
 _names: dict[bytes, str] = {_head(s): s["name"] for s in _files}
 _heads: dict[str, bytes] = {name: head for head, name in _names.items()}

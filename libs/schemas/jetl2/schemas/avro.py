@@ -136,7 +136,8 @@ def _load() -> None:
     current: dict[str, Any] = {}
     for _, schema in schemas():
         cls = type_by_name[schema["name"]]
-        parsed = parse_schema(schema, _write_hint=False)
+        # With fastavro's mark in it: what lacks it is parsed anew for every record
+        parsed = parse_schema(schema)
         current[schema["name"]] = parsed
         _writers[cls] = (MAGIC + fingerprint(schema), parsed, _as_dict(cls))
         _readers[fingerprint(schema)] = (cls, parsed, None)
@@ -144,7 +145,7 @@ def _load() -> None:
     if history.is_dir():
         for file in history.iterdir():
             schema = json.loads(file.read_text())
-            older = parse_schema(schema, _write_hint=False)
+            older = parse_schema(schema)
             known = (type_by_name[schema["name"]], older, current[schema["name"]])
             _readers.setdefault(fingerprint(schema), known)
 
