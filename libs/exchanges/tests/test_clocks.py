@@ -63,6 +63,18 @@ def both(ahead: int) -> Recorded:
     return feed
 
 
+def goes_on_by_c2(feed: Recorded, numbers: range) -> None:
+    """Check that a book is handed over without a gap while only c2 tells, once a second."""
+    found: list[Output] = []
+    for last in numbers:
+        feed.wait(1)
+        found += feed.say(last - 1, last, "c2")
+    record = next(o for o in found if isinstance(o, BookDelta))
+    assert record.reason == records.HANDOVER
+    assert not [o for o in found if isinstance(o, Gap)]
+    assert in_order(feed)
+
+
 def in_order(feed: Recorded) -> bool:
     """Whether what was written is in order by number and by time alike."""
     numbers = [r.seq for r in feed.written]
@@ -104,15 +116,8 @@ def test_what_a_lost_book_says_of_its_time_is_in_order_too() -> None:
 @pytest.mark.parametrize("ahead", [-HOUR, -10 * SECOND, 0])
 def test_a_recorder_that_died_is_left_though_the_other_one_s_clock_is_behind(ahead: int) -> None:
     feed = both(ahead)
-    found: list[Output] = []
-    for last in range(14, 20):
-        feed.wait(1)
-        found += feed.say(last - 1, last, "c2")
 
-    record = next(o for o in found if isinstance(o, BookDelta))
-    assert record.reason == records.HANDOVER
-    assert not [o for o in found if isinstance(o, Gap)]
-    assert in_order(feed)
+    goes_on_by_c2(feed, range(14, 20))
 
 
 @pytest.mark.parametrize("ahead", [-HOUR, -10 * SECOND])
@@ -289,15 +294,8 @@ def test_a_late_recorder_takes_over_whether_or_not_its_snapshot_said_its_time(
         feed.say(last - 1, last, "c1")
     feed.now = begun
     assert feed.say(-1, 12, "c2") == []
-    found: list[Output] = []
-    for last in range(13, 30):
-        feed.wait(1)
-        found += feed.say(last - 1, last, "c2")
 
-    record = next(o for o in found if isinstance(o, BookDelta))
-    assert record.reason == records.HANDOVER
-    assert not [o for o in found if isinstance(o, Gap)]
-    assert in_order(feed)
+    goes_on_by_c2(feed, range(13, 30))
 
 
 def test_a_late_recorder_that_loses_something_before_it_has_caught_up_is_a_gap() -> None:

@@ -290,7 +290,7 @@ class Simulator:
                 self._put(connection, held, BOOK)
 
     def _put(self, connection: Connection, text: str | bytes, kind: str) -> None:
-        # Without waiting, as an exchange does not either: half of what a frame costs by `send`
+        # Without waiting, as an exchange does not either; `send` costs a task and a queue more
         broadcast((connection.socket,), text)
         self.sent[kind] += 1
 
