@@ -26,7 +26,6 @@ class Recorded(Okx):
         super().__init__()
         self.silent = silent
         self.ahead: dict[str, int] = {}
-        self.late: dict[str, int] = {}
         self.written: list[MarketRecord] = []
 
     def raw(self, payload: object, **where: Any) -> list[Output]:
@@ -39,7 +38,7 @@ class Recorded(Okx):
 
     def say(self, prev: int, last: int, connection: str = "c1", *levels: tuple[str, str]) -> Any:
         """Send a delta, or with `prev` -1 a snapshot, stamped by the exchange's clock."""
-        at = 0 if self.silent and prev < 0 else self.now - self.late.get(connection, 0)
+        at = 0 if self.silent and prev < 0 else self.now
         item: dict[str, Any] = {"bids": levels or [("9", str(last))], "asks": [("11", "2")]}
         item |= {"ts": str(at // 10**6)}
         item |= {"checksum": 0, "seqId": last, "prevSeqId": prev}
@@ -138,7 +137,6 @@ def test_a_recorder_that_lives_is_not_left_because_the_other_one_s_clock_is_behi
 def test_old_data_that_comes_late_does_not_take_the_book_over() -> None:
     """A recorder that could not write for a minute tells what it knew, in a moment."""
     feed = both(0)
-    feed.late["c2"] = feed.late["c1"] = 0
     begun, number = feed.now, 13
     for _ in range(60):
         feed.wait(1)
