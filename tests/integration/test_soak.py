@@ -84,6 +84,21 @@ def test_more_exchanges_than_there_are_is_refused(tmp_path: Path) -> None:
         Soak(Options(exchanges=1000, out=tmp_path / "soak")).run()
 
 
+@pytest.mark.parametrize(
+    "setting", ["merger", "broker:JETL2_A=1", "merger:JETL2_MERGER_BATCH", "merger:BATCH=1"]
+)
+def test_a_setting_that_no_service_would_get_is_refused(setting: str, tmp_path: Path) -> None:
+    with pytest.raises(StackError, match="expected SERVICE:NAME=VALUE"):
+        Soak(Options(settings=[setting], out=tmp_path / "soak")).run()
+
+
+def test_a_setting_reaches_its_service_only() -> None:
+    options = Options(settings=["merger:JETL2_MERGER_BATCH=7", "merger:JETL2_A=b=c"])
+
+    assert options.of("merger") == {"JETL2_MERGER_BATCH": "7", "JETL2_A": "b=c"}
+    assert options.of("ingestor") == {}
+
+
 def _is_of(pid: int, folder: Path) -> bool:
     try:
         return any(str(folder) in word for word in psutil.Process(pid).cmdline())

@@ -132,6 +132,11 @@ def soak(
         list[str] | None,
         typer.Option(help=f"KIND=PROBABILITY of each book delta, to see it noticed; {_KINDS}"),
     ] = None,
+    partitions: Annotated[int, typer.Option(min=1, help="of every topic")] = 2,
+    setting: Annotated[
+        list[str] | None,
+        typer.Option(help="SERVICE:NAME=VALUE, such as merger:JETL2_MERGER_COMMIT_INTERVAL_MS=200"),
+    ] = None,
 ) -> None:
     """Run the services under simulated exchanges for long; exit code 1 if anything grows or is lost."""
     from jetl2.devstack import soak as whole  # noqa: PLC0415 - as above
@@ -144,6 +149,8 @@ def soak(
             out=out.absolute(),
             sample_s=sample,
             faults=fault or (),
+            partitions=partitions,
+            settings=setting or (),
         )
     )
     passed = run.run()

@@ -35,7 +35,8 @@ PATIENCE_S = 120
 # Goals that are told beside what was found, and do not make it red: they are of a quiet machine
 GOALS_MS = {"p50": 100, "p99": 300}
 GUARD_GOAL = 0.01
-NAMES = ("simulator", "ingestor", "merger", "kafka")
+SERVICES = ("ingestor", "merger")
+NAMES = ("simulator", *SERVICES, "kafka")
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,9 @@ class Options:
     Args:
         rate: Messages a second, all exchanges together.
         sample_s: Between two looks at everything.
+        partitions: Of every topic.
         faults: KIND=PROBABILITY of each book delta: to see that it is noticed.
+        settings: SERVICE:NAME=VALUE, over what a service is told here or by default.
     """
 
     seconds: float = 3600
@@ -55,6 +58,28 @@ class Options:
     sample_s: float = 10
     partitions: int = PARTITIONS
     faults: Sequence[str] = ()
+    settings: Sequence[str] = ()
+
+    def of(self, service: str) -> dict[str, str]:
+        """Return the settings of one service.
+
+        Raises:
+            StackError: One is written wrongly.
+        """
+        found: dict[str, str] = {}
+        for setting in self.settings:
+            name, colon, rest = setting.partition(":")
+            key, equals, value = rest.partition("=")
+            if name not in SERVICES or not (colon and equals and key.startswith("JETL2_")):
+                message = (
+                    f"setting {setting!r}: expected SERVICE:NAME=VALUE with one of "
+                    f"{', '.join(SERVICES)} and a name that begins with JETL2_, such as "
+                    "merger:JETL2_MERGER_COMMIT_INTERVAL_MS=200"
+                )
+                raise StackError(message)
+            if name == service:
+                found[key] = value
+        return found
 
 
 @dataclass
@@ -78,6 +103,8 @@ class Soak:
         if self.options.exchanges > len(known):
             message = f"{self.options.exchanges} exchanges are wanted: {len(known)} are simulated"
             raise StackError(message)
+        for service in SERVICES:
+            self.options.of(service)
         exchanges = known[: self.options.exchanges]
         with ExitStack() as running_all:
             parts = running_all.enter_context(_started(self.options, exchanges))
@@ -265,7 +292,7 @@ class _Parts:
 def _started(options: Options, exchanges: Sequence[str]) -> Iterator[_Parts]:
     """Start everything, and wait until each exchange is merged."""
     out = options.out
-    ports = dict(zip(("ingestor", "merger"), free_ports(2), strict=True))
+    ports = dict(zip(SERVICES, free_ports(2), strict=True))
     with ExitStack() as all_parts:
         broker = all_parts.enter_context(kafka.broker(out / "kafka", lasting=True))
         servers = broker.bootstrap_servers
@@ -276,7 +303,7 @@ def _started(options: Options, exchanges: Sequence[str]) -> Iterator[_Parts]:
         merger = all_parts.enter_context(
             _service(
                 "merger",
-                out,
+                options,
                 common
                 | {
                     "EXCHANGES": json.dumps(list(exchanges)),
@@ -297,7 +324,7 @@ def _started(options: Options, exchanges: Sequence[str]) -> Iterator[_Parts]:
         ingestor = all_parts.enter_context(
             _service(
                 "ingestor",
-                out,
+                options,
                 common
                 | exported
                 | {
@@ -368,10 +395,10 @@ def _exported(simulator: Process) -> dict[str, str]:
 
 
 @contextmanager
-def _service(name: str, out: Path, settings: Mapping[str, str]) -> Iterator[Process]:
-    log = out / "logs" / f"{name}.log"
+def _service(name: str, options: Options, settings: Mapping[str, str]) -> Iterator[Process]:
+    log = options.out / "logs" / f"{name}.log"
     env = pipeline.environment(
-        {f"JETL2_{name.upper()}_{key}": value for key, value in settings.items()}
+        {f"JETL2_{name.upper()}_{key}": value for key, value in settings.items()} | options.of(name)
     )
     with running(name, [str(pipeline.built(name))], log=log, env=env, grace_s=20) as process:
         yield process
