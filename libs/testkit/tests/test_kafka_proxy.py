@@ -170,6 +170,34 @@ def test_a_request_is_held_until_its_repetition_was_answered(
     assert proxy.late[END_TXN] == 1
 
 
+@pytest.mark.parametrize("cut", [3, 4, 11])
+def test_a_frame_that_a_cut_left_unfinished_goes_nowhere(
+    cut: int, broker: Broker, proxy: KafkaProxy
+) -> None:
+    # What is raised in a thread of the proxy fails the test
+    with closing(Client(proxy.bootstrap_servers)) as client:
+        client.socket.sendall(struct.pack(">ihhih", 100, PRODUCE, 1, 1, 0)[:cut])
+        client.socket.shutdown(socket.SHUT_WR)
+        assert client.receive() == b""
+
+    assert broker.came == []
+
+
+def test_an_answer_that_a_cut_left_unfinished_goes_nowhere() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = f"127.0.0.1:{listener.getsockname()[1]}"
+        with (
+            closing(KafkaProxy(address)) as proxy,
+            closing(Client(proxy.bootstrap_servers)) as client,
+        ):
+            client.send(PRODUCE, b"")
+            connection, _ = listener.accept()
+            with connection:
+                frame_of(connection)
+                connection.sendall(struct.pack(">i", 100))
+            assert client.receive() == b""
+
+
 def test_a_dropped_request_has_no_answer_and_the_connection_goes_on(
     client: Client, broker: Broker, proxy: KafkaProxy
 ) -> None:

@@ -338,9 +338,10 @@ def _client_id(frame: bytes) -> str:
 
 
 def _frame(connection: socket.socket) -> bytes:
-    """Return one frame with its length, b"" at the end of the connection."""
+    """Return one frame with its length, b"" at the end of the connection, even within a frame."""
     head = _exactly(connection, 4)
-    return head + _exactly(connection, struct.unpack(">i", head)[0]) if head else b""
+    body = _exactly(connection, struct.unpack(">i", head)[0]) if head else b""
+    return head + body if body else b""
 
 
 def _exactly(connection: socket.socket, size: int) -> bytes:
