@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from jetl2.campaign.kept import Clock, Kept
+from jetl2.campaign.trial import Trial
 
 IN_DOUBT = 3
 REFUSED = 4
@@ -39,6 +40,19 @@ class Member(Kept):
             "on_doubt": "exit",
         }
         super().__init__("merger", name, folder, given | dict(settings), clock)
+
+    def retire(self, trial: Trial) -> None:
+        """Ask it to end, for good; in order, or in doubt where the group had given it up before.
+
+        A late heartbeat or a machine that stands still costs it its place at any moment, this one
+        too. Then it must not commit what is open, and whoever comes next must begin there: the
+        oracle recounts that.
+        """
+        code = self.stop()
+        if code == IN_DOUBT:
+            trial.figures["ended_in_doubt"] = trial.figures.get("ended_in_doubt", 0) + 1
+        elif code != 0:
+            trial.problem(f"{self.name} ended with exit code {code} when asked to stop")
 
 
 @contextmanager

@@ -97,8 +97,7 @@ def line(
             yield at_work
         settle(trial, feed, tail)
         for member in members:
-            if (code := member.stop()) != 0:
-                trial.problem(f"{member.name} ended with exit code {code} when asked to stop")
+            member.retire(trial)
     judge(trial, servers, feed)
 
 

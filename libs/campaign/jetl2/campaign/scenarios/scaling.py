@@ -43,9 +43,7 @@ def _down(trial: Trial, at: Line) -> None:
     trial.chance.shuffle(at.members)
     since = at.now()
     while len(at.members) > 1:
-        leaver = at.members.pop()
-        if (code := leaver.stop()) != 0:
-            trial.problem(f"{leaver.name} ended with exit code {code} when asked to stop")
+        at.members.pop().retire(trial)
     trial.did("scaled down to 1")
     at.recovered("scaled down", since)
 

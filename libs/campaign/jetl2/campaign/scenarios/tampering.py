@@ -90,8 +90,7 @@ class Site:
             if killed:
                 member.die()
                 return
-            if (code := member.stop()) != 0:
-                self.trial.problem(f"{member.name} ended with exit code {code} when asked to stop")
+            member.retire(self.trial)
 
     def refused(self, kind: str, words: tuple[str, ...], *, right: bool | None = None) -> None:
         """Start a merger, which must end with a sentence of one of these words and write nothing.
