@@ -1,5 +1,6 @@
 """Mergers of one group, each with a name that outlives it."""
 
+import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +10,8 @@ from jetl2.campaign.trial import Trial
 
 IN_DOUBT = 3
 REFUSED = 4
+# By a signal that it did not handle yet, as the guard of a process tells it
+TERMINATED = 128 + signal.SIGTERM
 
 
 class Member(Kept):
@@ -46,11 +49,14 @@ class Member(Kept):
 
         A late heartbeat or a machine that stands still costs it its place at any moment, this one
         too. Then it must not commit what is open, and whoever comes next must begin there: the
-        oracle recounts that.
+        oracle recounts that. One that was starting again did not know signals yet: it has opened
+        nothing, and the default ends it.
         """
         code = self.stop()
         if code == IN_DOUBT:
             trial.figures["ended_in_doubt"] = trial.figures.get("ended_in_doubt", 0) + 1
+        elif code == TERMINATED:
+            trial.figures["ended_at_start"] = trial.figures.get("ended_at_start", 0) + 1
         elif code != 0:
             trial.problem(f"{self.name} ended with exit code {code} when asked to stop")
 
