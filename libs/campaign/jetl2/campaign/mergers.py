@@ -12,6 +12,7 @@ IN_DOUBT = 3
 REFUSED = 4
 # By a signal that it did not handle yet, as the guard of a process tells it
 TERMINATED = 128 + signal.SIGTERM
+_ASKED = "stop_requested"
 
 
 class Member(Kept):
@@ -50,12 +51,13 @@ class Member(Kept):
         A late heartbeat or a machine that stands still costs it its place at any moment, this one
         too. Then it must not commit what is open, and whoever comes next must begin there: the
         oracle recounts that. One that was starting again did not know signals yet: it has opened
-        nothing, and the default ends it.
+        nothing, and the default ends it. One that did know says that it was asked.
         """
+        asked = len(self.events(_ASKED))
         code = self.stop()
         if code == IN_DOUBT:
             trial.figures["ended_in_doubt"] = trial.figures.get("ended_in_doubt", 0) + 1
-        elif code == TERMINATED:
+        elif code == TERMINATED and len(self.events(_ASKED)) == asked:
             trial.figures["ended_at_start"] = trial.figures.get("ended_at_start", 0) + 1
         elif code != 0:
             trial.problem(f"{self.name} ended with exit code {code} when asked to stop")
