@@ -38,8 +38,10 @@ STEADY_S = 60.0
 MOST_BACKOFF_S = 10.0
 
 # Of mallopt, in glibc's malloc.h
+_M_MMAP_THRESHOLD = -3
 _M_ARENA_MAX = -8
 ARENAS = 2
+MAPPED_BYTES = 128 * 1024
 
 _log = log.get()
 
@@ -53,7 +55,7 @@ def main() -> int:
         return commands.main(sys.argv[2:])
     settings = cli.start("merger", Settings, about=ABOUT, example=EXAMPLE)
     known = _known(settings)
-    _use_few_arenas()
+    _keep_no_memory()
     crash.arm(settings.crash_at)
     stopped: list[bool] = []
     lifecycle.on_signal(lambda: stopped.append(True))
@@ -121,15 +123,19 @@ def _merge(
         watch.close()
 
 
-def _use_few_arenas() -> None:
-    """Let all threads share the allocator's arenas; to be called before there are threads.
+def _keep_no_memory() -> None:
+    """Let the allocator give back what was freed; to be called before there are threads.
 
     A producer that replaces one in doubt brings threads of its own, glibc gives each a new arena, up
     to eight a core, and never gives back what was once in one: 1 to 2.5 MiB for each producer.
+    Large buffers it maps apart, but only until one was freed: from then on what is up to that size
+    lies between small things, and the heap grows by it (mallopt(3), M_MMAP_THRESHOLD).
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # Not in every C library
     if mallopt is not None:
         mallopt(_M_ARENA_MAX, ARENAS)
+        # The size it begins with; once said it stays
+        mallopt(_M_MMAP_THRESHOLD, MAPPED_BYTES)
 
 
 def _known(settings: Settings) -> dict[str, Exchange]:
