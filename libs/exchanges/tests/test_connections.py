@@ -5,6 +5,7 @@ import zlib
 import pytest
 
 from jetl2.exchanges import life, session
+from jetl2.exchanges.life import Output
 from jetl2.exchanges.session import EMPTY, GAP
 from jetl2.schemas import records
 from jetl2.schemas.records import BookDelta, Gap, Resync, Trade
@@ -92,6 +93,86 @@ def test_the_best_bid_and_ask_come_from_one_connection_until_it_falls_silent() -
     assert feed.ticker(2, connection="c1") == []
     feed.event(records.DISCONNECTED, connection="c2")
     assert feed.ticker(3, connection="c1") != []
+
+
+# Two recorders' events are not in one order
+
+
+def overtaken() -> Binance:
+    """Return a book at 13 on c1, whose 14 and 15 are late; c2 began meanwhile, and is at 18."""
+    feed = Binance().synced()
+    feed.delta(12, 13, connection="c1")
+    feed.event(records.CONNECTED, connection="c2")
+    assert feed.delta(16, 16, connection="c2") == []
+    assert feed.rest(16, connection="c2") == []
+    assert feed.delta(17, 18, [("7", "4")], connection="c2") == []
+    return feed
+
+
+def numbers(outputs: list[Output]) -> list[tuple[int, int]]:
+    return [(o.first_seq, o.last_seq) for o in outputs if isinstance(o, BookDelta)]
+
+
+def test_a_connection_that_has_just_begun_may_overtake_the_one_before_without_a_gap() -> None:
+    feed = overtaken()
+
+    assert numbers(feed.delta(14, 14, connection="c1")) == [(14, 14)]
+    outputs = feed.delta(15, 15, connection="c1")
+
+    assert numbers(outputs) == [(15, 15), (16, 16), (17, 18)]
+    assert [o.source_index for o in outputs if isinstance(o, BookDelta)] == [0, 1, 2]
+    assert "gaps" not in feed.counted
+    assert (7, 4) in [(price, size) for price, size in feed.top()[0]]
+    # each known now, whose ever it is
+    assert feed.delta(16, 16, connection="c1") == []
+    assert numbers(feed.delta(19, 19, connection="c2")) == [(19, 19)]
+    assert feed.delta(17, 18, connection="c1") == []
+
+
+def test_what_waits_is_in_the_saved_state() -> None:
+    feed = overtaken()
+    feed.session.load(SYMBOL, feed.session.dump(SYMBOL))
+
+    assert numbers(feed.delta(14, 15, connection="c1")) == [(14, 15), (16, 16), (17, 18)]
+
+
+def test_what_no_connection_has_is_a_gap_at_once() -> None:
+    feed = overtaken()
+
+    gap, resync, whole, delta, latest = feed.delta(19, 19, connection="c1")
+
+    assert isinstance(gap, Gap)
+    assert (gap.reason, gap.first_seq, gap.last_seq) == ("sequence", 14, 15)
+    assert isinstance(resync, Resync)
+    assert isinstance(whole, BookDelta)
+    assert (whole.is_snapshot, whole.reason, whole.last_seq) == (True, records.RESYNC, 16)
+    assert numbers([delta, latest]) == [(17, 18), (19, 19)]
+    assert gap.local_ts <= whole.local_ts <= delta.local_ts < feed.now
+
+
+@pytest.mark.parametrize("ended", [True, False])
+def test_what_is_missing_is_a_gap_once_the_other_connection_is_no_more(*, ended: bool) -> None:
+    feed = overtaken()
+    if ended:
+        assert feed.event(records.DISCONNECTED, b"cut", connection="c1") == []
+    else:
+        feed.now += life.SILENT_NS
+
+    outputs = feed.delta(19, 19, connection="c2")
+
+    assert kinds(outputs) == [Gap, Resync, BookDelta, BookDelta, BookDelta]
+    assert numbers(outputs) == [(16, 16), (17, 18), (19, 19)]
+    # and it is not waited for again
+    assert kinds(feed.delta(21, 21, connection="c2")) == [Gap, Resync]
+
+
+def test_a_connection_that_was_left_long_ago_is_not_waited_for() -> None:
+    feed = Binance().synced()  # on c1, whose recorder then died
+    feed.event(records.CONNECTED, connection="c2")
+    feed.now += life.OLD_NS
+    feed.delta(12, 12, connection="c2")
+
+    assert kinds(feed.delta(14, 14, connection="c2")) == [Gap, Resync]
 
 
 # A snapshot in the channel

@@ -54,10 +54,13 @@ class Life:
         self._rule = rule
         self._state = state
         self._raw = raw
-        # Recorders' clocks differ and may be set back; what is written keeps its order by time
-        self._ts = max(raw.local_ts, state.last_ts)
-        self._steps = Steps(exchange, rule, state, self._ts)
+        self._at(raw.local_ts)
         self._index = 0
+
+    def _at(self, ts: int) -> None:
+        """Let it be `ts`: recorders' clocks differ and may be set back, what is written keeps its order."""
+        self._ts = max(ts, self._state.last_ts)
+        self._steps = Steps(self._exchange, self._rule, self._state, self._ts)
 
     def emit(self, record: MarketRecord) -> None:
         """Number and stamp a record, and write it."""
@@ -95,6 +98,8 @@ class Life:
             self._buffer(fields)
         else:
             self._wait_or_drop()
+        if state.ahead and state.status == SYNCED:
+            self._go_on()
 
     def _ahead(self, snapshot: BookDelta) -> bool:
         """Whether a snapshot that nobody asked for is ahead of the book: the deltas go on from it.
@@ -109,6 +114,9 @@ class Life:
         """Take a snapshot that was asked for: with the buffered deltas that are newer it is the book."""
         state = self._state
         if state.status == SYNCED:
+            if state.ahead:
+                # of use if what is missing before it never comes
+                self._keep(record)
             return  # proven in sequence: nothing to learn
         joined = sequence.State()
         joined.replace(record)
@@ -181,6 +189,7 @@ class Life:
         """
         state, raw = self._state, self._raw
         state.buffer.clear()
+        state.ahead.clear()
         if raw.connection_id in state.parts:
             state.parts[raw.connection_id] = None
         # "" is an event that could not be read: it may have been of any connection
@@ -413,6 +422,7 @@ class Life:
         state = self._state
         record = self._steps.advance(state.live, message)
         if isinstance(record, Known):
+            self._caught_up()
             self._drop()
             silent = self._passed_ns(state.live.applied_ts, fields) >= OLD_NS
             if silent and state.dropped >= OLD_MESSAGES:
@@ -420,11 +430,18 @@ class Life:
                 self.lost("sequence", f"nothing but numbers up to {state.live.numbering.last}")
             return
         if isinstance(record, Problem):
+            if record.reason == "sequence" and self._may_still_come():
+                self._keep(fields)
+                return
+            if record.reason == "sequence" and state.ahead:
+                self._go_on_without(fields)
+                return
             self.lost(record.reason, record.detail, fields)
             told = record.reason in ("sequence", "crossed") and state.status != SYNCED
             if told and self._rule.snapshot in ("rest", "request"):
                 self._buffer(fields)
             return
+        self._caught_up()
         if state.written_until_ts:
             self._catch_up(record)
             return
@@ -435,6 +452,91 @@ class Life:
             state.counters["crossed"] += 1
         record.duplicates, state.dropped = state.dropped, 0
         self.emit(record)
+
+    def _may_still_come(self) -> bool:
+        """Whether another connection may yet bring what is missing before this event's delta.
+
+        Each connection's events keep their order in Kafka, but those of two recorders do not: one that
+        has just begun may be written before what an older one received earlier.
+        """
+        state, raw = self._state, self._raw
+        if self._rule.scope != "symbol":
+            return False
+        state.connections[raw.connection_id].ahead = True
+        # By the clock of the one that tells: another recorder's may be wrong
+        if not state.ahead_ts or raw.local_ts < state.ahead_ts:
+            state.ahead_ts = raw.local_ts
+        behind = [
+            name
+            for name, c in state.connections.items()
+            if c.books and not c.ahead and state.live.applied_ts - c.last_ts < OLD_NS
+        ]
+        if raw.local_ts - state.ahead_ts >= SILENT_NS:
+            for name in behind:
+                # It is back with its next event
+                del state.connections[name]
+            return False
+        return bool(behind) and len(state.ahead) < BUFFERED
+
+    def _keep(self, message: BookDelta) -> None:
+        """Let a message wait for what is missing before it."""
+        message.local_ts = self._raw.local_ts
+        self._state.ahead.append(message)
+
+    def _caught_up(self) -> None:
+        """Note that this event's connection is one that brings what others have run past."""
+        state = self._state
+        if state.ahead:
+            state.ahead_ts = 0
+            state.connections[self._raw.connection_id].ahead = False
+
+    def _go_on(self) -> None:
+        """Take what waited, as far as it follows now."""
+        state = self._state
+        if self._is_missing(state.ahead[0]):
+            return
+        waiting, state.ahead = state.ahead, []
+        for index, message in enumerate(waiting):
+            if state.status == SYNCED and self._is_missing(message):
+                state.ahead = waiting[index:]
+                return
+            self._retake(message)
+        self._none_ahead()
+
+    def _go_on_without(self, latest: BookDelta) -> None:
+        """Take what waited for something that comes no more: a gap, and what can be made of the rest."""
+        state = self._state
+        latest.local_ts = self._raw.local_ts
+        waiting, state.ahead = [*state.ahead, latest], []
+        first = waiting[0]
+        self._at(first.local_ts)
+        found = self._steps.advance(state.live, first)
+        assert isinstance(found, Problem)
+        self.lost(found.reason, found.detail, first)
+        self._none_ahead()
+        for message in waiting:
+            self._retake(message)
+
+    def _is_missing(self, message: BookDelta) -> bool:
+        """Whether a delta that waited still lacks something before it."""
+        if message.is_snapshot:
+            return False
+        return sequence.check(self._rule, self._state.live.numbering, message) == sequence.GAP
+
+    def _retake(self, message: BookDelta) -> None:
+        """Take a message that waited as of when it came; there is nothing more to wait for."""
+        self._at(message.local_ts)
+        if message.is_snapshot:
+            self.join(message)
+        elif self._state.status == SYNCED:
+            self._follow(message, message)
+        else:
+            self._buffer(message)
+
+    def _none_ahead(self) -> None:
+        self._state.ahead_ts = 0
+        for connection in self._state.connections.values():
+            connection.ahead = False
 
     def _catch_up(self, record: BookDelta) -> None:
         """Go on writing when a connection that was late has told what is written."""

@@ -44,6 +44,7 @@ class Connection:
         books: It carries books, not only trades and the like.
         over_fix: It is a FIX session, under that side's rule.
         asked_ts: local_ts of the latest request for a book on it; 0: none.
+        ahead: Its latest delta is past something that is missing.
     """
 
     first_ts: int
@@ -52,6 +53,7 @@ class Connection:
     books: bool = False
     over_fix: bool = False
     asked_ts: int = 0
+    ahead: bool = False
 
 
 @dataclass(slots=True)
@@ -112,6 +114,9 @@ class SymbolState:
             connection that is behind: nothing older is written again. 0: it is not.
         begun: A snapshot has been written once.
         buffer: Deltas waiting for a REST snapshot.
+        ahead: Deltas of a known book, and snapshots, that came before something that another connection
+            may still bring; the first one is a delta.
+        ahead_ts: local_ts of the first of them since that other one last brought anything; 0: none.
         hour: UTC hour of the latest event.
         dropped: Messages dropped as known since the last book record.
         asked_ts, asked: When a resync was last asked for, how often in a row.
@@ -138,6 +143,8 @@ class SymbolState:
     begun: bool = False
     connections: dict[str, Connection] = field(default_factory=dict)
     buffer: list[BookDelta] = field(default_factory=list)
+    ahead: list[BookDelta] = field(default_factory=list)
+    ahead_ts: int = 0
     hour: int = -1
     dropped: int = 0
     asked_ts: int = 0
@@ -181,6 +188,8 @@ class _Saved(msgspec.Struct):
     trade_ids: list[str]
     counters: dict[str, int]
     plain: dict[str, Any]
+    ahead: list[BookDelta] = []
+    ahead_ts: int = 0
 
 
 _VERSION = 3
@@ -229,6 +238,8 @@ def dump(state: SymbolState) -> bytes:
             connections=state.connections,
             parts=state.parts,
             buffer=state.buffer,
+            ahead=state.ahead,
+            ahead_ts=state.ahead_ts,
             trade_ids=list(state.trade_ids),
             counters=state.counters,
             plain={name: getattr(state, name) for name in _PLAIN},
@@ -266,6 +277,8 @@ def load(saved: bytes) -> SymbolState:
         connections=found.connections,
         parts=found.parts,
         buffer=found.buffer,
+        ahead=found.ahead,
+        ahead_ts=found.ahead_ts,
         trade_ids=dict.fromkeys(found.trade_ids),
         counters=found.counters,
         **found.plain,
