@@ -93,8 +93,10 @@ class Life:
         elif elsewhere:
             self._follow_elsewhere(message)
         elif state.status == SYNCED:
+            state.connections[self._raw.connection_id].deltas = True
             self._follow(message, fields)
         elif rule.snapshot in ("rest", "request"):
+            state.connections[self._raw.connection_id].deltas = True
             self._buffer(fields)
         else:
             self._wait_or_drop()
@@ -469,7 +471,7 @@ class Life:
         behind = [
             name
             for name, c in state.connections.items()
-            if c.books and not c.ahead and state.live.applied_ts - c.last_ts < OLD_NS
+            if c.deltas and not c.ahead and state.live.applied_ts - c.last_ts < OLD_NS
         ]
         if raw.local_ts - state.ahead_ts >= SILENT_NS:
             for name in behind:

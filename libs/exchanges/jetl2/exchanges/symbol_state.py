@@ -44,6 +44,7 @@ class Connection:
         books: It carries books, not only trades and the like.
         over_fix: It is a FIX session, under that side's rule.
         asked_ts: local_ts of the latest request for a book on it; 0: none.
+        deltas: It has brought deltas that the book could go on with.
         ahead: Its latest delta is past something that is missing.
     """
 
@@ -53,6 +54,7 @@ class Connection:
     books: bool = False
     over_fix: bool = False
     asked_ts: int = 0
+    deltas: bool = False
     ahead: bool = False
 
 
